@@ -1,1 +1,48 @@
-fn main() {}
+//! The one binary. Only this crate reads flags, environment and terminal; everything below gets values.
+
+mod args;
+mod commands;
+mod environment;
+mod exit;
+mod home;
+mod paths;
+mod progress;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap prints them to stdout and everything else to stderr.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    terminal::start_logging(cli.verbose);
+    let ended = match cli.command {
+        Command::Demo(args) => commands::demo::run(&args),
+        Command::New(args) => commands::new::run(&args),
+        Command::Build(args) => commands::build::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
+        Command::List(args) => commands::list::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Run(args) => commands::run::run(args),
+        Command::Receipts(args) => commands::receipts::run(&args),
+        Command::Completions(args) => commands::completions::run(&args),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            terminal::complain(&error);
+            error.exit.into()
+        }
+    }
+}

@@ -96,7 +96,7 @@ rows! {
     ArgumentValues, "argument_values", "argument-values-limit", Count, 1_000_000, 20_000_000, true, "small requests that become many values";
     ArgumentDepth, "argument_depth", "argument-depth-limit", Count, 64, 128, true, "nesting that would exhaust a stack";
     ResultBytes, "result_bytes", "result-bytes-limit", Bytes, 16 * MIB, 256 * MIB, true, "results that flood the caller or its model";
-    ResultValues, "result_values", "result-values-limit", Count, 4_000_000, 20_000_000, true, "results that become very many values";
+    ResultValues, "result_values", "result-values-limit", Count, 2_000_000, 20_000_000, true, "results that become very many values";
     LogBytes, "log_bytes", "log-bytes-limit", Bytes, 256 * KIB, 64 * MIB, true, "log floods by size";
     LogLines, "log_lines", "log-lines-limit", Count, 1_000, 1_000_000, true, "log floods by number, empty writes included";
     HostCalls, "host_calls", "host-call-limit", Count, 1_000_000, 1_000_000_000, true, "loops over host functions, which cost the guest little fuel";
@@ -168,6 +168,15 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The largest value of every limit: what meets with any other limits without changing them.
+    pub fn ceiling() -> Self {
+        let mut values = [0; COUNT];
+        for row in LIMITS {
+            values[row.limit as usize] = row.ceiling;
+        }
+        Self(values)
+    }
+
     /// The value of one limit, in its own unit.
     pub fn get(&self, limit: Limit) -> u64 {
         self.0[limit as usize]

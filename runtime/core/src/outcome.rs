@@ -12,8 +12,9 @@ pub struct Outcome {
     /// The result or the failure.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// The sealed receipt. It is there for every call, also for one that never reached the sandbox.
-    pub receipt: Sealed,
+    /// The sealed receipt. It is there for every call, also for one that never reached the sandbox, unless the receipt
+    /// log itself could not take it; then the verdict is `host-fault`, and no result is given.
+    pub receipt: Option<Sealed>,
 }
 
 /// Completed, or one of the five ways in which a call does not.

@@ -1,0 +1,33 @@
+# Each recipe is one command that also works without just.
+
+# Builds the first-party tools, does real work with them, stops an attacker.
+demo:
+    cargo run --release -- demo
+
+# Everything that must pass.
+test:
+    cargo test
+
+# Formatting and lints, as CI checks them.
+check:
+    cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
+
+# Host::call against a bare Wasmtime loop, in one run.
+bench:
+    cargo bench -p toolcell-tests
+
+# What CI runs.
+ci:
+    bash .ci/run
+
+# A new tool's folder in tools-wasm.
+new name:
+    cargo run --release -- new {{name}} --path tools-wasm
+
+# Builds the first-party tools into the tools folder.
+tools:
+    cargo run --release -- build tools-wasm/json tools-wasm/table tools-wasm/search tools-wasm/graph tools-wasm/leads
+
+# What building needs and whether it is there.
+doctor:
+    cargo run --release -- doctor

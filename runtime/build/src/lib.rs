@@ -1,0 +1,28 @@
+//! From a source folder to a component.
+//!
+//! Owns what an author does before anything runs: compiling a tool's folder ([`build()`]), the manifest and docs that are
+//! embedded into the component ([`section`], [`docs`]), new tool folders ([`scaffold`]), and test cases as data
+//! ([`cases`]). Languages are values in one list ([`languages::LANGUAGES`]).
+//!
+//! Refuses to run a component, to decide what one may do, and to read environment, home folder, terminal or wall clock:
+//! all of that arrives in a [`Context`]. It stands apart from the host because a build needs no Wasmtime, and a server
+//! that runs tools need not carry a compiler driver.
+
+pub mod build;
+pub mod cases;
+pub mod context;
+pub mod contract;
+pub mod docs;
+pub mod doctor;
+mod fingerprint;
+pub mod languages;
+mod process;
+pub mod progress;
+pub mod scaffold;
+pub mod section;
+
+pub use build::{BuildError, Built, Freshness, Request, build, build_all};
+pub use context::{Colour, Context};
+pub use doctor::{Finding, State, doctor};
+pub use progress::{BuildEvent, Progress, SetUpStep};
+pub use scaffold::{Created, NewError, scaffold};

@@ -1,0 +1,265 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use toolcell_core::units::{Bytes, Span};
+
+use crate::{environment, exit};
+
+/// Runs tools for AI agents that nobody has reason to trust.
+///
+/// A tool is a WebAssembly component. Drop one into the tools folder and every function that it exports can be called, under
+/// limits, with nothing granted that you did not grant, and with a receipt for each call.
+#[derive(Debug, Parser)]
+#[command(name = "toolcell", version, after_long_help = environment::help())]
+pub(crate) struct Cli {
+    /// Shows more of the host's own log; repeat for more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Builds the first-party tools and does a real piece of work with them, then stops some hostile ones.
+    Demo(DemoArgs),
+    /// Writes the folder of a new tool that builds, has a test case and is worth copying.
+    New(NewArgs),
+    /// Turns tool folders into components.
+    Build(BuildArgs),
+    /// Says what building needs, what is missing, and what a build would do about it.
+    Doctor(DoctorArgs),
+    /// Lists the tools in the tools folder.
+    List(ListArgs),
+    /// Shows a component or a tool: schemas, imports, manifest, digest, grant.
+    Inspect(InspectArgs),
+    /// Runs one tool and prints its result as JSON.
+    #[command(after_help = exit::TABLE, after_long_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Reads the receipt log.
+    Receipts(ReceiptsArgs),
+    /// Prints a completion script for a shell.
+    Completions(CompletionsArgs),
+}
+
+const RUN_HELP: &str = "\
+Arguments, in one of four ways:
+  toolcell run json.query --document '{\"a\": 1}' --path '$.a'    pairs, typed by the tool's schema
+  toolcell run json.query --document @big.json --path '$.a'     a value from a file
+  toolcell run json.query --json '{\"document\": \"{}\", \"path\": \"$\"}'
+  toolcell run json.query --args-file arguments.json            or `-` for stdin
+
+What follows `--` always belongs to the tool, also where it is called like an option of `run`.
+
+Files of the host are mounted, never named:
+  toolcell run search.query --mount ./docs:/docs:ro --folder /docs --text sandbox
+
+Exit codes:
+  0  ok: the call completed
+  1  failed: the tool could not do what was asked, or the command itself failed
+  2  usage: the command line or the arguments make no sense
+  3  denied: it was not allowed
+  4  exhausted: a limit was hit; the message names it
+  5  trapped: the tool's code broke
+  6  cancelled";
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The checkout with the tools' sources; found by itself in a checkout.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) source: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// The tool's name, in kebab-case.
+    pub(crate) name: String,
+    /// The language to write it in.
+    #[arg(long, default_value = "rust")]
+    pub(crate) lang: String,
+    /// Where to put the folder.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Prints what was written as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The tools' source folders.
+    #[arg(required = true, value_name = "FOLDER")]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Where the components go; without it, the tools folder, so that they can be called at once.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Prints the results as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Prints the findings as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where tools are looked for.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Folders {
+    /// A folder of components, in place of the tools folder; repeat for more, the first one wins a name.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) tools: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) folders: Folders,
+    /// Prints the list as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A component, a tool, or the path of a `.wasm` file.
+    pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) folders: Folders,
+    /// Prints everything as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The tool: `component.function`, or a short form that is unambiguous.
+    pub(crate) tool: String,
+    /// Options of `run` and the tool's own `--name value` pairs, in any order.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS AND ARGUMENTS")]
+    pub(crate) rest: Vec<String>,
+    #[command(flatten)]
+    pub(crate) options: RunOptions,
+}
+
+/// The options of `run`. They may stand before or after the tool.
+#[derive(Debug, Default, Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) folders: Folders,
+    /// The arguments as one JSON object.
+    #[arg(long, value_name = "TEXT", group = "whole")]
+    pub(crate) json: Option<String>,
+    /// A file with the arguments as one JSON object; `-` is stdin.
+    #[arg(long, value_name = "FILE", group = "whole")]
+    pub(crate) args_file: Option<PathBuf>,
+    /// Shows a folder of the host to the tool; without `:rw` it can only read there.
+    #[arg(long, value_name = "HOST:GUEST[:ro|:rw]")]
+    pub(crate) mount: Vec<String>,
+    /// Sets a setting that the tool may read.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) config: Vec<String>,
+    /// The fuel that the call may burn.
+    #[arg(long, value_name = "UNITS")]
+    pub(crate) fuel: Option<u64>,
+    /// The memory that the call may hold, such as `64MiB`.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<Bytes>,
+    /// The time that the call may take, such as `5s`.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<Span>,
+    /// Any other limit by its name in `toolcell run --limits`, such as `log_lines=10`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) limit: Vec<String>,
+    /// Allows components that need garbage collection or exceptions in the engine.
+    #[arg(long)]
+    pub(crate) extended_engine: bool,
+    /// Refuses the call unless the component has exactly this digest.
+    #[arg(long, value_name = "SHA256")]
+    pub(crate) digest: Option<toolcell_core::Digest>,
+    /// Prints the whole outcome as JSON: result or failure, and the receipt.
+    #[arg(long)]
+    pub(crate) outcome: bool,
+    /// Does not show the tool's log lines and progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// The options above that take a value, and those that take none, for telling them from the tool's own pairs.
+pub(crate) const RUN_WITH_VALUE: &[&str] = &[
+    "--tools", "--json", "--args-file", "--mount", "--config", "--fuel", "--memory", "--timeout", "--limit", "--digest",
+];
+/// See [`RUN_WITH_VALUE`].
+pub(crate) const RUN_WITHOUT_VALUE: &[&str] = &["--extended-engine", "--outcome", "--quiet", "-q"];
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiptsArgs {
+    #[command(subcommand)]
+    pub(crate) command: ReceiptsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptsCommand {
+    /// Lists receipts, the newest first.
+    List(ReceiptsListArgs),
+    /// Checks every chain and every checkpoint of the log.
+    Verify(ReceiptsVerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiptsListArgs {
+    /// Only those of this tool.
+    #[arg(long)]
+    pub(crate) tool: Option<String>,
+    /// Only those with this verdict, such as `denied`.
+    #[arg(long)]
+    pub(crate) verdict: Option<String>,
+    /// Only the receipt of this call.
+    #[arg(long)]
+    pub(crate) call: Option<toolcell_core::CallId>,
+    /// At most so many.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Prints one receipt a line as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiptsVerifyArgs {
+    /// Prints the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_of_run_is_told_from_the_tools_own_pairs() {
+        let command = RunOptions::command();
+        for option in command.get_arguments().filter(|option| !option.is_positional()) {
+            let long = format!("--{}", option.get_long().expect("every option of run has a long form"));
+            let list = if option.get_action().takes_values() { RUN_WITH_VALUE } else { RUN_WITHOUT_VALUE };
+            assert!(list.contains(&long.as_str()), "{long} is in neither list");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! One file for each command.
+
+pub(crate) mod build;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod inspect;
+pub(crate) mod list;
+pub(crate) mod new;
+mod pairs;
+pub(crate) mod receipts;
+pub(crate) mod run;
+
+use serde::Serialize;
+
+use crate::exit::CliError;
+use crate::terminal::say;
+
+/// Prints a value as JSON for a machine.
+fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::failed("cannot write JSON").because(&error))?;
+    say(&text);
+    Ok(())
+}

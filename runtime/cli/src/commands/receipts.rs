@@ -1,0 +1,96 @@
+//! `toolcell receipts`
+
+use std::fmt::Write as _;
+
+use toolcell_core::Sealed;
+use toolcell_host::receipts::{self, Filter, Order, Severity, Trust};
+use toolcell_host::schema::inert;
+
+use super::print_json;
+use crate::args::{ReceiptsArgs, ReceiptsCommand, ReceiptsListArgs, ReceiptsVerifyArgs};
+use crate::exit::{CliError, Exit};
+use crate::paths::Paths;
+use crate::terminal::{Style, out, say};
+
+pub(crate) fn run(args: &ReceiptsArgs) -> Result<Exit, CliError> {
+    let paths = Paths::from_environment()?;
+    match &args.command {
+        ReceiptsCommand::List(args) => list(&paths, args),
+        ReceiptsCommand::Verify(args) => verify(&paths, args),
+    }
+}
+
+fn list(paths: &Paths, args: &ReceiptsListArgs) -> Result<Exit, CliError> {
+    let mut filter = Filter::default();
+    filter.tool.clone_from(&args.tool);
+    filter.verdict.clone_from(&args.verdict);
+    filter.call = args.call;
+    filter.order = Order::NewestFirst;
+    filter.limit = Some(args.limit);
+    let unreadable = |error: &dyn std::error::Error| CliError::failed("cannot read the receipt log").because(error);
+    let entries = receipts::list(&paths.receipts(), filter).map_err(|error| unreadable(&error))?;
+    let mut any = false;
+    for entry in entries {
+        let sealed = entry.map_err(|error| unreadable(&error).next("`toolcell receipts verify` says what is wrong with the log."))?;
+        any = true;
+        if args.json {
+            say(&serde_json::to_string(&sealed).map_err(|error| unreadable(&error))?);
+        } else {
+            say(&row(&sealed));
+        }
+    }
+    if !any && !args.json {
+        eprintln!("no receipts; `toolcell run` leaves one for each call");
+    }
+    Ok(Exit::Ok)
+}
+
+/// One receipt on one line.
+fn row(sealed: &Sealed) -> String {
+    let receipt = &sealed.receipt;
+    let style = if receipt.verdict == "completed" { Style::Good } else { Style::Bad };
+    let mut line = format!(
+        "{}  {}  {:<28}",
+        out(Style::Dim, &receipt.call.to_string()),
+        out(style, &format!("{:<9}", inert(&receipt.verdict, 16))),
+        inert(&receipt.tool, 64),
+    );
+    let used = &receipt.used;
+    let _ = write!(
+        line,
+        " {:>8.1} ms  {:>12} fuel  {:>6} KiB  {:>5} host calls",
+        receipt.duration_us as f64 / 1_000.0,
+        used.fuel,
+        used.memory / 1_024,
+        used.host_calls
+    );
+    if let Some(kind) = receipt.kind {
+        let _ = write!(line, "  {}", out(Style::Warn, kind.name()));
+    }
+    for denied in &receipt.denied {
+        let _ = write!(line, "  {} {}×{}", out(Style::Bad, "denied"), inert(&denied.function, 80), denied.count);
+    }
+    line
+}
+
+fn verify(paths: &Paths, args: &ReceiptsVerifyArgs) -> Result<Exit, CliError> {
+    let trust = Trust::default();
+    let report = receipts::verify(&paths.receipts(), &trust)
+        .map_err(|error| CliError::failed("cannot read the receipt log").because(&error))?;
+    let intact = report.is_intact();
+    if args.json {
+        print_json(&report)?;
+    } else {
+        for writer in &report.writers {
+            let upto = writer.last_checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.sequence);
+            say(&format!("{}  {} receipts, signed up to {upto}", out(Style::Name, &inert(&writer.writer, 64)), writer.entries));
+        }
+        for finding in report.writers.iter().flat_map(|writer| &writer.findings).chain(&report.findings) {
+            let style = if finding.problem.severity() == Severity::Tampered { Style::Bad } else { Style::Warn };
+            say(&format!("  {}", out(style, &inert(&finding.to_string(), 400))));
+        }
+        let verdict = if intact { out(Style::Good, "intact") } else { out(Style::Bad, "TAMPERED WITH") };
+        say(&format!("{} receipts: {verdict}", report.entries()));
+    }
+    Ok(if intact { Exit::Ok } else { Exit::Failed })
+}

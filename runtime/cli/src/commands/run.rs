@@ -1,0 +1,243 @@
+//! `toolcell run`
+
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
+
+use clap::Parser as _;
+use toolcell_core::limits::LIMITS;
+use toolcell_core::manifest::Access;
+use toolcell_core::{Arguments, Event, Events, Limit, Outcome, ToolCall, Toolbox as _};
+use toolcell_host::{Allow, Host, Pattern, Policy, Rule};
+
+use super::{pairs, print_json};
+use crate::args::{RUN_WITH_VALUE, RUN_WITHOUT_VALUE, RunArgs, RunOptions};
+use crate::exit::{CliError, Exit};
+use crate::paths::Paths;
+use crate::terminal::{Style, err, explain, say};
+use crate::home;
+
+pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
+    let (later, words) = divide(args.rest)?;
+    let options = args.options.and(later);
+    let policy = policy(&options)?;
+    let host = home::open(&Paths::from_environment()?, &options.folders.tools, policy)?;
+    let arguments = arguments(&host, &args.tool, &options, &words)?;
+    let mut call = ToolCall::new(home::call_id()?, args.tool, arguments);
+    call.component = options.digest;
+    "toolcell run".clone_into(&mut call.caller);
+    let id = call.id;
+    let outcome = home::runtime()?.block_on(async {
+        let shown = Shown { quiet: options.quiet };
+        let running = host.call(call, &shown);
+        tokio::pin!(running);
+        let mut interrupted = false;
+        loop {
+            tokio::select! {
+                outcome = &mut running => return outcome,
+                // The call is cancelled, not just abandoned, so that its receipt says so before the process ends.
+                _ = tokio::signal::ctrl_c(), if !interrupted => {
+                    interrupted = true;
+                    host.cancel(id);
+                }
+            }
+        }
+    });
+    print(&outcome, options.outcome)?;
+    Ok(Exit::of(&outcome.verdict))
+}
+
+fn print(outcome: &Outcome, whole: bool) -> Result<(), CliError> {
+    if whole {
+        return print_json(outcome);
+    }
+    if let Some(result) = outcome.verdict.result() {
+        let pretty = std::io::stdout().is_terminal();
+        let value = pretty.then(|| serde_json::from_str::<serde_json::Value>(result.get())).and_then(Result::ok);
+        match value.and_then(|value| serde_json::to_string_pretty(&value).ok()) {
+            Some(text) => say(&text),
+            None => say(result.get()),
+        }
+    }
+    if let Some(failure) = outcome.verdict.failure() {
+        let mut text = explain(outcome.verdict.name(), failure);
+        if let Some(sealed) = &outcome.receipt {
+            for denied in &sealed.receipt.denied {
+                text.push_str(&format!("  {} {} ({} times): {}\n", err(Style::Warn, "denied:"), denied.function, denied.count, denied.reason));
+            }
+        }
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+    Ok(())
+}
+
+/// The arguments, from wherever they were given.
+fn arguments(host: &Host, tool: &str, options: &RunOptions, words: &[String]) -> Result<Arguments, CliError> {
+    let whole = options.json.is_some() || options.args_file.is_some();
+    if whole && !words.is_empty() {
+        return Err(CliError::usage(format!("arguments are given both as a whole and as pairs (`{}`)", words[0])));
+    }
+    let bytes = match (&options.json, &options.args_file) {
+        (Some(text), _) => text.clone().into_bytes(),
+        (None, Some(path)) => read(path)?,
+        (None, None) => match host.signature(tool) {
+            Ok(signature) => pairs::object(&signature, words)?.into_bytes(),
+            // The call itself says what is wrong with the tool, and leaves a receipt.
+            Err(_) => b"{}".to_vec(),
+        },
+    };
+    Arguments::from_bytes(&bytes).map_err(|error| CliError::usage("the arguments cannot be used").because(&error))
+}
+
+/// Reads a file or stdin, no further than any call's arguments may go.
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    let most = Limit::ArgumentBytes.row().ceiling + 1;
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| CliError::failed(format!("cannot read the arguments from `{}`", path.display())).because(&error))?;
+    Ok(bytes)
+}
+
+/// The options as a policy for this one call.
+fn policy(options: &RunOptions) -> Result<Policy, CliError> {
+    let bad = |error: toolcell_host::PolicyError| CliError::usage("the options make no policy").because(&error);
+    let mut policy = Policy::deny_all();
+    for mount in &options.mount {
+        let (host, guest, access) = mount_of(mount)?;
+        policy = policy.mount(Pattern::Any, Path::new(host), guest, access).map_err(bad)?;
+    }
+    for pair in &options.config {
+        let (key, value) = pair.split_once('=').ok_or_else(|| CliError::usage(format!("`{pair}` is no `KEY=VALUE`")))?;
+        policy = policy.rule(Rule { tools: Pattern::Any, allow: Allow::Config { key: key.to_owned(), value: value.to_owned() } });
+    }
+    let time = options.timeout.map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX));
+    let named = [(Limit::Fuel, options.fuel), (Limit::Memory, options.memory.map(|bytes| bytes.0)), (Limit::Time, time)];
+    for (limit, value) in named {
+        if let Some(value) = value {
+            policy = policy.limit(limit, value).map_err(bad)?;
+        }
+    }
+    for pair in &options.limit {
+        let parsed = pair.split_once('=').and_then(|(name, value)| Some((Limit::named(name)?, value.replace('_', "").parse().ok()?)));
+        let Some((limit, value)) = parsed else {
+            let names: Vec<_> = LIMITS.iter().filter(|row| row.per_call).map(|row| row.name).collect();
+            return Err(CliError::usage(format!("`{pair}` sets no limit")).next(format!("Write NAME=NUMBER with one of: {}.", names.join(", "))));
+        };
+        policy = policy.limit(limit, value).map_err(bad)?;
+    }
+    if options.extended_engine {
+        policy = policy.rule(Rule { tools: Pattern::Any, allow: Allow::ExtendedEngine });
+    }
+    Ok(policy)
+}
+
+fn mount_of(text: &str) -> Result<(&str, &str, Access), CliError> {
+    let (rest, access) = match text.rsplit_once(':') {
+        Some((rest, "ro")) => (rest, Access::ReadOnly),
+        Some((rest, "rw")) => (rest, Access::ReadWrite),
+        _ => (text, Access::ReadOnly),
+    };
+    match rest.rsplit_once(':') {
+        Some((host, guest)) if !host.is_empty() && !guest.is_empty() => Ok((host, guest, access)),
+        _ => Err(CliError::usage(format!("`{text}` is no mount")).next("Write HOST_FOLDER:/PLACE_IN_THE_GUEST, with `:rw` at the end if the tool may write.")),
+    }
+}
+
+/// Tells options of `run` that stand after the tool from the tool's own pairs. What follows `--` is the tool's.
+fn divide(rest: Vec<String>) -> Result<(RunOptions, Vec<String>), CliError> {
+    let (mut options, mut words) = (Vec::new(), Vec::new());
+    let mut rest = rest.into_iter();
+    while let Some(word) = rest.next() {
+        let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
+        if word == "--" {
+            words.extend(rest.by_ref());
+        } else if RUN_WITHOUT_VALUE.contains(&word.as_str()) {
+            options.push(word);
+        } else if RUN_WITH_VALUE.contains(&name) {
+            let alone = name == word;
+            options.push(word);
+            options.extend(if alone { rest.next() } else { None });
+        } else {
+            words.push(word);
+        }
+    }
+    let options = RunOptions::try_parse_from(options)
+        .map_err(|error| CliError::usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned()))?;
+    Ok((options, words))
+}
+
+impl RunOptions {
+    /// Both sets of options; of a single value the later one counts.
+    fn and(mut self, later: Self) -> Self {
+        self.folders.tools.extend(later.folders.tools);
+        self.mount.extend(later.mount);
+        self.config.extend(later.config);
+        self.limit.extend(later.limit);
+        Self {
+            json: later.json.or(self.json),
+            args_file: later.args_file.or(self.args_file),
+            fuel: later.fuel.or(self.fuel),
+            memory: later.memory.or(self.memory),
+            timeout: later.timeout.or(self.timeout),
+            digest: later.digest.or(self.digest),
+            extended_engine: later.extended_engine || self.extended_engine,
+            outcome: later.outcome || self.outcome,
+            quiet: later.quiet || self.quiet,
+            ..self
+        }
+    }
+}
+
+/// Shows the tool's log lines and progress on stderr.
+struct Shown {
+    quiet: bool,
+}
+
+impl Events for Shown {
+    fn event(&self, event: Event) {
+        match event {
+            Event::Started => {}
+            Event::Log { level, message } => {
+                let label = format!("{level:?}").to_lowercase();
+                eprintln!("{} {message}", err(Style::Dim, &format!("[{label}]")));
+            }
+            Event::Progress { done, total, note } => {
+                let of = total.map(|total| format!("/{total}")).unwrap_or_default();
+                eprintln!("{} {done}{of} {}", err(Style::Dim, "[progress]"), note.unwrap_or_default());
+            }
+        }
+    }
+
+    fn listens(&self) -> bool {
+        !self.quiet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn options_and_pairs_may_be_mixed() {
+        let (options, pairs) = divide(words(&["--path", "$", "--fuel", "7", "--timeout=2s", "--outcome", "--", "--json", "x"])).expect("divides");
+        assert_eq!(options.fuel, Some(7));
+        assert!(options.outcome && options.timeout.is_some());
+        assert_eq!(pairs, words(&["--path", "$", "--json", "x"]));
+    }
+
+    #[test]
+    fn a_mount_reads_from_its_end() {
+        assert_eq!(mount_of("a:b:/c:rw").ok(), Some(("a:b", "/c", Access::ReadWrite)));
+        assert_eq!(mount_of("./docs:/docs").ok(), Some(("./docs", "/docs", Access::ReadOnly)));
+        for text in ["", ":", "a", "a:", ":/b", ":ro"] {
+            assert!(mount_of(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Every environment variable that Toolcell reads, in one list. Nothing else in the project reads any.
+
+use std::ffi::OsString;
+
+/// A variable and what it does.
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
+    pub(crate) does: &'static str,
+}
+
+pub(crate) const TOOLCELL_HOME: Variable =
+    Variable { name: "TOOLCELL_HOME", does: "one folder for everything that Toolcell keeps, in place of the XDG folders" };
+pub(crate) const XDG_DATA_HOME: Variable =
+    Variable { name: "XDG_DATA_HOME", does: "where tools, receipts and keys are kept (default ~/.local/share)" };
+pub(crate) const XDG_CACHE_HOME: Variable =
+    Variable { name: "XDG_CACHE_HOME", does: "where compiled code and toolchains are kept (default ~/.cache)" };
+pub(crate) const HOME: Variable = Variable { name: "HOME", does: "the home folder, for the two defaults above" };
+pub(crate) const TOOLCELL_LOG: Variable =
+    Variable { name: "TOOLCELL_LOG", does: "which of the host's own log lines are shown, such as `debug` or `toolcell_host=trace`" };
+pub(crate) const NO_COLOR: Variable = Variable { name: "NO_COLOR", does: "no colours, also on a terminal" };
+pub(crate) const CARGO: Variable = Variable { name: "CARGO", does: "the cargo that builds tools (default `cargo`)" };
+pub(crate) const RUSTC: Variable = Variable { name: "RUSTC", does: "the rustc that goes with it (default `rustc`)" };
+
+/// All of them, in the order in which help shows them.
+pub(crate) const ALL: &[&Variable] =
+    &[&TOOLCELL_HOME, &XDG_DATA_HOME, &XDG_CACHE_HOME, &HOME, &TOOLCELL_LOG, &NO_COLOR, &CARGO, &RUSTC];
+
+impl Variable {
+    /// Its value; an empty one counts as none.
+    pub(crate) fn get(&self) -> Option<OsString> {
+        std::env::var_os(self.name).filter(|value| !value.is_empty())
+    }
+}
+
+/// The list for help texts.
+pub(crate) fn help() -> String {
+    let lines: Vec<_> = ALL.iter().map(|v| format!("  {:<16}{}", v.name, v.does)).collect();
+    format!("Environment:\n{}", lines.join("\n"))
+}

@@ -1,0 +1,81 @@
+//! Where everything lives. Nothing else decides where a file is.
+
+use std::path::{Path, PathBuf};
+
+use crate::environment::{HOME, TOOLCELL_HOME, XDG_CACHE_HOME, XDG_DATA_HOME};
+use crate::exit::CliError;
+
+/// The folders and files of one home.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    data: PathBuf,
+    cache: PathBuf,
+}
+
+impl Paths {
+    /// The home that the environment names: `TOOLCELL_HOME` as a whole, else the XDG folders.
+    pub(crate) fn from_environment() -> Result<Self, CliError> {
+        if let Some(home) = TOOLCELL_HOME.get() {
+            return Ok(Self::within(Path::new(&home)));
+        }
+        let home = || HOME.get().map(PathBuf::from);
+        // The XDG specification says that a relative path is to be ignored.
+        let absolute = |path: &PathBuf| path.is_absolute();
+        let data = XDG_DATA_HOME.get().map(PathBuf::from).filter(absolute).or_else(|| Some(home()?.join(".local/share")));
+        let cache = XDG_CACHE_HOME.get().map(PathBuf::from).filter(absolute).or_else(|| Some(home()?.join(".cache")));
+        match (data, cache) {
+            (Some(data), Some(cache)) => Ok(Self { data: data.join("toolcell"), cache: cache.join("toolcell") }),
+            _ => Err(CliError::failed("there is no home folder to keep anything in").next("Set TOOLCELL_HOME to a folder.")),
+        }
+    }
+
+    /// A home in one folder.
+    pub(crate) fn within(folder: &Path) -> Self {
+        Self { data: folder.to_owned(), cache: folder.join("cache") }
+    }
+
+    /// A home for a purpose of its own: separate tools and receipts, the same toolchains and compiled code.
+    pub(crate) fn aside(&self, purpose: &str) -> Self {
+        Self { data: self.data.join(purpose), cache: self.cache.clone() }
+    }
+
+    /// The folder of everything that must not be lost.
+    pub(crate) fn home(&self) -> &Path {
+        &self.data
+    }
+
+    /// The folder of everything that can be made again.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// Where components are dropped.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.data.join("tools")
+    }
+
+    /// The receipt log.
+    pub(crate) fn receipts(&self) -> PathBuf {
+        self.data.join("receipts")
+    }
+
+    /// The key of the cache of compiled code.
+    pub(crate) fn code_key(&self) -> PathBuf {
+        self.data.join("keys").join("code")
+    }
+
+    /// Compiled code.
+    pub(crate) fn code(&self) -> PathBuf {
+        self.cache.join("code")
+    }
+
+    /// Private toolchains and fingerprints of builds.
+    pub(crate) fn builds(&self) -> PathBuf {
+        self.cache.join("build")
+    }
+
+    /// Cargo's target folder for tools.
+    pub(crate) fn build_target(&self) -> PathBuf {
+        self.cache.join("build").join("target")
+    }
+}

@@ -1,0 +1,297 @@
+//! The host: what is open while a process serves calls, and what it can be asked.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use toolcell_core::types::Signature;
+use toolcell_core::{CallId, Clock, Digest, Failure, Kind, ToolId};
+
+use crate::admission::{Admission, Width};
+use crate::catalog::{self, Catalog, Component, Snapshot, Tool, Watch};
+use crate::code::{CodeCache, CodeKey, CodeStore, Compile, EngineClass};
+use crate::compile::InProcess;
+use crate::engine::{Engines, PoolSize};
+use crate::grant::{Grant, grant};
+use crate::guests::{Guests, Threads};
+use crate::policy::Policy;
+use crate::receipts::{self, ReceiptLog};
+use crate::sandbox::{Prepared, Shared};
+use crate::schema::{self, FastPath};
+
+/// Everything a host needs to know, as values: it reads no environment and finds no folder by itself.
+pub struct Settings {
+    /// Folders of components, the first one first where two hold the same name.
+    pub tools: Vec<PathBuf>,
+    /// Where compiled code is kept; none keeps nothing beyond the process.
+    pub code_cache: Option<PathBuf>,
+    /// The key that authenticates compiled code.
+    pub code_key: PathBuf,
+    /// Where receipts go.
+    pub receipts: PathBuf,
+    /// What is allowed.
+    pub policy: Policy,
+    /// How many calls at one time.
+    pub width: Width,
+    /// How large the engine's pool is.
+    pub pool: PoolSize,
+    /// How many threads guests have.
+    pub threads: Threads,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A host that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] crate::engine::EngineError),
+    /// The code cache or its key.
+    #[error("cannot open the cache of compiled code")]
+    Code(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The receipt log.
+    #[error("cannot open the receipt log")]
+    Receipts(#[from] crate::receipts::OpenError),
+    /// The operating system gave no threads.
+    #[error("cannot start the guests' threads")]
+    Threads(#[source] std::io::Error),
+    /// The operating system gave no random bytes.
+    #[error("the operating system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+}
+
+/// What is in some folders, without a host: nothing is opened that a look does not need.
+pub fn look(folders: Vec<PathBuf>, clock: Arc<dyn Clock>) -> Arc<Snapshot> {
+    Catalog::open(folders, catalog::Options::new(clock)).snapshot()
+}
+
+/// Runs tools. Cloning shares it.
+#[derive(Clone)]
+pub struct Host(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) guests: Guests,
+    pub(crate) engines: Arc<Engines>,
+    pub(crate) catalog: Catalog,
+    pub(crate) admission: Admission,
+    pub(crate) receipts: Arc<ReceiptLog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) inflight: Mutex<HashMap<CallId, Arc<tokio::sync::Notify>>>,
+    /// The seed of all seeds that guests get.
+    pub(crate) secret: [u8; 32],
+    policy: RwLock<Arc<Policy>>,
+    code: CodeStore,
+    /// How many components are made ready at one time.
+    compilers: tokio::sync::Semaphore,
+    prepared: Mutex<HashMap<(Digest, EngineClass), (Shared, u64)>>,
+    /// What follows from a tool, its bytes and its manifest alone holds until the policy changes.
+    known: Mutex<HashMap<(ToolId, Digest, Option<Digest>), Known>>,
+}
+
+/// Components that stay linked in memory. Each holds its code, from a hundred kilobytes to tens of megabytes.
+const MAX_PREPARED: usize = 256;
+
+/// Tools whose grant is remembered.
+const MAX_KNOWN: usize = 10_000;
+
+/// What is known of a tool before any call of it.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) grant: Arc<Grant>,
+    /// How it is called without a value for each byte, where its signature allows that.
+    pub(crate) fast: Option<Arc<FastPath>>,
+}
+
+impl Host {
+    /// Opens a host: looks at the folders, starts the guests' threads, continues the receipt log.
+    ///
+    /// # Errors
+    /// Where the engine, the folders for code and receipts, or threads cannot be had. A broken component is no error.
+    pub fn open(settings: Settings) -> Result<Self, OpenError> {
+        let engines = Arc::new(Engines::new(settings.pool));
+        let compiler = Arc::new(InProcess::new(engines.clone()));
+        Self::open_with(settings, engines, compiler)
+    }
+
+    fn open_with(settings: Settings, engines: Arc<Engines>, compile: Arc<dyn Compile>) -> Result<Self, OpenError> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(OpenError::Random)?;
+        let cache = match &settings.code_cache {
+            Some(folder) => {
+                let key = CodeKey::load_or_create(&settings.code_key).map_err(|error| OpenError::Code(error.into()))?;
+                Some(CodeCache::open(folder, key).map_err(|error| OpenError::Code(error.into()))?)
+            }
+            None => None,
+        };
+        let receipts = Arc::new(ReceiptLog::open(&settings.receipts, receipts::Options::new(settings.clock.clone()))?);
+        let guests = Guests::new(settings.threads, &engines).map_err(OpenError::Threads)?;
+        let width = Width { host: settings.width.host.min(settings.pool.slots as usize), ..settings.width };
+        Ok(Self(Arc::new(Inner {
+            guests,
+            catalog: Catalog::open(settings.tools, catalog::Options::new(settings.clock.clone())),
+            admission: Admission::new(width),
+            receipts,
+            clock: settings.clock,
+            inflight: Mutex::default(),
+            secret,
+            policy: RwLock::new(Arc::new(settings.policy)),
+            code: CodeStore::new(cache, compile),
+            compilers: tokio::sync::Semaphore::new(settings.threads.guests.div_ceil(2)),
+            prepared: Mutex::default(),
+            known: Mutex::default(),
+            engines,
+        })))
+    }
+
+    /// What is in the folders now, as far as the host has looked.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.catalog.snapshot()
+    }
+
+    /// Looks at the folders once.
+    pub fn look(&self) -> catalog::Changes {
+        self.0.catalog.look()
+    }
+
+    /// Looks at the folders again and again until the value is dropped.
+    ///
+    /// # Errors
+    /// Where there is no thread to be had.
+    pub fn watch(&self, interval: std::time::Duration) -> std::io::Result<Watch> {
+        self.0.catalog.watch(interval)
+    }
+
+    /// Replaces the policy. Calls in flight keep the grant they have.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// What a tool would be granted now, for a person to read.
+    ///
+    /// # Errors
+    /// Where no such tool is there.
+    pub fn explain(&self, tool: &str) -> Result<Arc<Grant>, Box<Failure>> {
+        let (component, index) = self.snapshot().resolve(tool, None)?;
+        Ok(self.0.known(&component, &component.tools[index]).grant)
+    }
+
+    /// The signature of a tool.
+    ///
+    /// # Errors
+    /// Where no such tool is there, or it cannot be called.
+    pub fn signature(&self, tool: &str) -> Result<Signature, Box<Failure>> {
+        let (component, index) = self.snapshot().resolve(tool, None)?;
+        component.tools[index].signature.clone().map_err(|not| Box::new(Failure::new(Kind::NotCallable, not.reason.clone())))
+    }
+
+    /// Compiles a tool's component if nobody has, so that its first call need not wait for that.
+    ///
+    /// # Errors
+    /// Where no such tool is there, or its component cannot be compiled or linked.
+    pub async fn warm(&self, tool: &str) -> Result<(), Box<Failure>> {
+        let (component, index) = self.snapshot().resolve(tool, None)?;
+        let grant = self.0.known(&component, &component.tools[index]).grant;
+        self.0.prepared(&component, &grant).await.map(drop)
+    }
+
+    /// The receipt log.
+    pub fn receipts(&self) -> &ReceiptLog {
+        &self.0.receipts
+    }
+
+    /// A handle to the guests' threads. What runs there calls tools without changing threads; it must not block.
+    pub fn guest_threads(&self) -> tokio::runtime::Handle {
+        self.0.guests.handle().clone()
+    }
+}
+
+impl Inner {
+    /// The grant and the typed path of a tool.
+    pub(crate) fn known(&self, component: &Component, tool: &Tool) -> Known {
+        let key = (tool.id.clone(), component.digest, component.manifest_digest);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&key) {
+            return known.clone();
+        }
+        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let made = Known {
+            grant: Arc::new(grant(&tool.id, component.digest, component.manifest.as_ref(), &policy)),
+            fast: tool.signature.as_ref().ok().and_then(schema::fast_path).map(Arc::new),
+        };
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(key, made.clone());
+        made
+    }
+
+    /// A component that is ready to run: from memory, from the code cache, or compiled now.
+    pub(crate) async fn prepared(self: &Arc<Self>, component: &Arc<Component>, grant: &Grant) -> Result<Shared, Box<Failure>> {
+        let class = class_of(component, grant)?;
+        let key = (component.digest, class);
+        if let Some(ready) = self.remembered(key) {
+            return Ok(ready);
+        }
+        let (host, component) = (self.clone(), component.clone());
+        let prepare = move || match host.prepare(&component, class) {
+            // What fits no slot of the pool is allocated for each call instead.
+            Err(_) if class == EngineClass::Standard => host.prepare(&component, EngineClass::Oversized),
+            prepared => prepared,
+        };
+        // Compiling takes cores for seconds. It has threads of its own, few at one time, so that it never takes those that
+        // guests run on or that file calls wait in.
+        let _turn = self.compilers.acquire().await.expect("the compilers' turns are never closed");
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("toolcell-prepare".to_owned()).spawn(move || {
+            // Nobody receives when the caller is gone; what was compiled is in the cache all the same.
+            let _ = send.send(prepare());
+        });
+        thread.map_err(|error| {
+            Box::new(Failure::new(Kind::HostFault, "the host has no thread to make the component ready").detail(error.to_string()))
+        })?;
+        let ready = receive.await.map_err(|_| {
+            Box::new(Failure::new(Kind::BrokenComponent, "the component could not be made ready because the compiler broke"))
+        })??;
+        self.remember(key, &ready);
+        Ok(ready)
+    }
+
+    fn prepare(&self, component: &Component, class: EngineClass) -> Result<Shared, Box<Failure>> {
+        let code = self.code
+            .obtain(component, class, || self.engines.class(class).map(|class| class.fingerprint))
+            .map_err(|error| Box::new(error.failure()))?;
+        let class = self.engines.class(class).map_err(|error| Box::new(Failure::new(Kind::HostFault, error.to_string())))?;
+        Prepared::new(class, &code, component).map(Arc::new)
+    }
+
+    fn remembered(&self, key: (Digest, EngineClass)) -> Option<Shared> {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = prepared.len() as u64;
+        let (ready, uses) = prepared.get_mut(&key)?;
+        *uses = uses.saturating_add(1).max(newest);
+        Some(ready.clone())
+    }
+
+    fn remember(&self, key: (Digest, EngineClass), ready: &Shared) {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if prepared.len() >= MAX_PREPARED {
+            // The one that was used least goes; its calls in flight keep it alive.
+            if let Some(least) = prepared.iter().min_by_key(|(_, (_, uses))| *uses).map(|(key, _)| *key) {
+                prepared.remove(&least);
+            }
+        }
+        prepared.insert(key, (ready.clone(), 1));
+    }
+}
+
+/// The engine class of a component; the extended one needs a rule.
+fn class_of(component: &Component, grant: &Grant) -> Result<EngineClass, Box<Failure>> {
+    let class = component.class();
+    if class == EngineClass::Extended && !grant.extended {
+        let message = format!("component `{}` needs garbage collection or exceptions in the engine, and no rule allows that", component.name);
+        return Err(Box::new(Failure::new(Kind::NotGranted, message).hint("Run it with `--extended-engine`, or allow it in policy.")));
+    }
+    Ok(class)
+}

@@ -1,0 +1,137 @@
+//! The receipt of a call while it is written. However a call ends, and also where its future is just dropped, exactly
+//! one receipt is sealed: a ledger that nobody closes seals itself as cancelled.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+use toolcell_core::receipt::Used;
+use toolcell_core::{Digest, Failure, Kind, Outcome, Receipt, ToolCall, UnixMillis, Verdict};
+
+use crate::receipts::ReceiptLog;
+
+/// The receipt of one call, not sealed yet.
+pub(crate) struct Ledger {
+    log: Arc<ReceiptLog>,
+    began: Instant,
+    left: Arc<Left>,
+    open: Option<Box<Receipt>>,
+}
+
+/// What a ledger that nobody closed leaves behind for whoever cancelled the call and waits for its end.
+#[derive(Default)]
+pub(crate) struct Left {
+    outcome: Mutex<Option<Outcome>>,
+    sealed: Notify,
+}
+
+impl Left {
+    /// Waits until the ledger has sealed itself.
+    pub(crate) async fn outcome(&self) -> Outcome {
+        loop {
+            let sealed = self.sealed.notified();
+            if let Some(outcome) = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return outcome;
+            }
+            sealed.await;
+        }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn open(log: Arc<ReceiptLog>, call: &ToolCall, started: UnixMillis) -> Self {
+        let mut used = Used::default();
+        used.argument_bytes = call.arguments.as_str().len() as u64;
+        Self {
+            log,
+            began: Instant::now(),
+            left: Arc::default(),
+            open: Some(Box::new(Receipt {
+                call: call.id,
+                tool: cut(&call.tool, toolcell_core::tool::MAX_TOOL_ID).to_owned(),
+                component: None,
+                tenant: call.tenant.clone(),
+                caller: cut(&call.caller, 256).to_owned(),
+                parent: call.parent,
+                arguments: call.arguments.digest(),
+                result: None,
+                started,
+                duration_us: 0,
+                queued_us: 0,
+                verdict: Cow::Borrowed("cancelled"),
+                kind: None,
+                used,
+                host_calls: std::collections::BTreeMap::new(),
+                denied: Vec::new(),
+            })),
+        }
+    }
+
+    /// Where the outcome will be found if the call's future is dropped.
+    pub(crate) fn left(&self) -> Arc<Left> {
+        self.left.clone()
+    }
+
+    /// The receipt, to write into.
+    pub(crate) fn write(&mut self) -> &mut Receipt {
+        self.open.as_mut().expect("a ledger is written only before it is closed")
+    }
+
+    /// Seals the receipt with the end of the call.
+    pub(crate) fn close(mut self, end: Result<Box<RawValue>, Box<Failure>>) -> Outcome {
+        let receipt = self.open.take().expect("a ledger is closed once");
+        self.seal(receipt, end)
+    }
+
+    fn seal(&self, mut receipt: Box<Receipt>, end: Result<Box<RawValue>, Box<Failure>>) -> Outcome {
+        let verdict = match end {
+            Ok(result) => {
+                receipt.used.result_bytes = result.get().len() as u64;
+                receipt.result = Some(Digest::of(result.get().as_bytes()));
+                Verdict::Completed { result }
+            }
+            Err(failure) => {
+                receipt.kind = Some(failure.kind);
+                Verdict::of(*failure)
+            }
+        };
+        receipt.verdict = Cow::Borrowed(verdict.name());
+        receipt.duration_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        match self.log.seal(*receipt) {
+            Ok(receipt) => Outcome { verdict, receipt: Some(receipt) },
+            Err(error) => unsealed(&error, verdict),
+        }
+    }
+}
+
+/// What a caller learns when the receipt log does not take a receipt: the call did run, and there is no proof of it.
+/// A result without a receipt is not handed out.
+fn unsealed(error: &crate::receipts::SealError, verdict: Verdict) -> Outcome {
+    let message = "the call ended, but its receipt could not be written; no result is given without a receipt";
+    let failure = Failure::new(Kind::HostFault, message)
+        .detail(error.to_string())
+        .hint(format!("The call itself ended as `{}`; the operator must look at the receipt log.", verdict.name()));
+    Outcome { verdict: Verdict::of(failure), receipt: None }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if let Some(receipt) = self.open.take() {
+            let failure = Failure::new(Kind::Cancelled, "the call was cancelled before it ended");
+            let outcome = self.seal(receipt, Err(Box::new(failure)));
+            *self.left.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            self.left.sealed.notify_one();
+        }
+    }
+}
+
+/// The first bytes of a text, whole characters only.
+fn cut(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

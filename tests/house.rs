@@ -1,0 +1,111 @@
+//! The house itself: what README.md says is true, and the rooms keep their walls.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::checkout;
+
+#[test]
+fn every_path_in_the_readme_exists() {
+    let text = fs::read_to_string(checkout().join("README.md")).unwrap();
+    let mut found = 0;
+    for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(checkout().join(link).exists(), "README.md speaks of `{link}`, which is not there");
+        found += 1;
+    }
+    assert!(found >= 7, "only {found} links");
+}
+
+#[test]
+fn the_top_level_holds_what_it_may_and_nothing_else() {
+    let allowed = [
+        "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "agents", "justfile", "runtime", "rustfmt.toml", "tests",
+        "tools-wasm", "wit",
+    ];
+    let visible = fs::read_dir(checkout()).unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let visible: BTreeSet<_> = visible.filter(|name| !name.starts_with('.') && name != "target").collect();
+    let extra: Vec<_> = visible.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+    assert!(extra.is_empty(), "{extra:?}");
+}
+
+#[test]
+fn imports_point_one_way() {
+    // What each room may use; DESIGN's `cli -> {build, host} -> core`.
+    let may: &[(&str, &[&str])] =
+        &[("core", &[]), ("host", &["core"]), ("build", &["core", "host"]), ("cli", &["core", "host", "build"])];
+    for (room, allowed) in may {
+        let text = fs::read_to_string(checkout().join("runtime").join(room).join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = text.parse().unwrap();
+        for table in ["dependencies", "build-dependencies"] {
+            let used = manifest.get(table).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
+            for name in used.filter_map(|name| name.strip_prefix("toolcell-")) {
+                assert!(allowed.contains(&name), "{room} may not use {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn libraries_read_no_environment_terminal_or_wall_clock_by_themselves() {
+    let forbidden = ["std::env::var", "env::vars", "env::current_dir", "env::home_dir", "SystemTime::now", "io::stdin", "is_terminal", "println!", "dirs::"];
+    let mut seen = 0;
+    for room in ["core", "host", "build"] {
+        for file in sources(&checkout().join("runtime").join(room).join("src")) {
+            // Tests may look at their own machine.
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            if name.contains("test") || name == "corpus.rs" {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+                for word in forbidden {
+                    assert!(!line.contains(word), "{}:{}: `{word}`", file.display(), number + 1);
+                }
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "only {seen} files");
+}
+
+#[test]
+fn there_is_exactly_one_binary() {
+    let mut binaries = Vec::new();
+    for manifest in manifests(&checkout().join("runtime")).into_iter().chain([checkout().join("tests/Cargo.toml")]) {
+        let folder = manifest.parent().unwrap();
+        if folder.join("src/main.rs").exists() || folder.join("src/bin").exists() {
+            binaries.push(manifest);
+        }
+    }
+    assert_eq!(binaries, [checkout().join("runtime/cli/Cargo.toml")]);
+}
+
+#[test]
+fn the_exit_codes_of_the_readme_are_those_of_the_binary() {
+    let readme = fs::read_to_string(checkout().join("README.md")).unwrap();
+    let code = fs::read_to_string(checkout().join("runtime/cli/src/exit.rs")).unwrap();
+    for (number, word) in [(0, "Ok"), (1, "Failed"), (2, "Usage"), (3, "Denied"), (4, "Exhausted"), (5, "Trapped"), (6, "Cancelled")] {
+        assert!(code.contains(&format!("{word} = {number},")), "{word}");
+        assert!(readme.contains(&format!("| {number} | ")), "README.md has no row for {number}");
+    }
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            all.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            all.push(path);
+        }
+    }
+    all
+}
+
+fn manifests(folder: &Path) -> Vec<PathBuf> {
+    let rooms = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path().join("Cargo.toml"));
+    rooms.filter(|path| path.exists()).collect()
+}

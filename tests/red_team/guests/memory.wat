@@ -1,0 +1,47 @@
+;; Takes memory, tables and handles.
+(component
+  (core module $m
+    (memory $a (export "memory") 1) (memory $b 1) (memory $c 1) (memory $d 1)
+    (table $t 1 funcref)
+    (func (export "well") (result i32) (i32.const 42))
+    (func (export "hoard")
+      (loop $again
+        (drop (memory.grow $a (i32.const 16)))
+        (memory.fill $a (i32.sub (i32.mul (memory.size $a) (i32.const 65536)) (i32.const 1048576)) (i32.const 1) (i32.const 1048576))
+        (br $again)))
+    ;; Each of the four stays under the limit.
+    (func (export "many") (param $pages i32)
+      (drop (memory.grow $a (local.get $pages))) (drop (memory.grow $b (local.get $pages)))
+      (drop (memory.grow $c (local.get $pages))) (drop (memory.grow $d (local.get $pages))))
+    (func (export "grow-table") (result i32) (table.grow $t (ref.null func) (i32.const 0x7fffffff)))
+    ;; A list of a million strings, each of which is the same megabyte.
+    (func (export "aliases") (result i32) (local $at i32)
+      (drop (memory.grow $a (i32.const 160)))
+      (memory.fill $a (i32.const 0) (i32.const 120) (i32.const 1048576))
+      (local.set $at (i32.const 1048584))
+      (loop $again
+        (i32.store (local.get $at) (i32.const 0))
+        (i32.store offset=4 (local.get $at) (i32.const 1048576))
+        (local.set $at (i32.add (local.get $at) (i32.const 8)))
+        (br_if $again (i32.lt_u (local.get $at) (i32.const 9048584))))
+      (i32.store (i32.const 1048576) (i32.const 1048584))
+      (i32.store (i32.const 1048580) (i32.const 1000000))
+      (i32.const 1048576))
+    (func (export "lie") (result i32)
+      (i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 0x40000000)) (i32.const 0)))
+  (core instance $i (instantiate $m))
+  (type $r (resource (rep i32)))
+  (core func $new (canon resource.new $r))
+  (core module $spray
+    (import "r" "new" (func $new (param i32) (result i32)))
+    (func (export "spray") (loop $again (drop (call $new (i32.const 7))) (br $again))))
+  (core instance $s (instantiate $spray (with "r" (instance (export "new" (func $new))))))
+  (func (export "well") (result u32) (canon lift (core func $i "well")))
+  (func (export "hoard") (canon lift (core func $i "hoard")))
+  (func (export "many") (param "pages" u32) (canon lift (core func $i "many")))
+  (func (export "grow-table") (result s32) (canon lift (core func $i "grow-table")))
+  (func (export "aliases") (result (list string)) (canon lift (core func $i "aliases") (memory $i "memory")))
+  (func (export "lie") (result string) (canon lift (core func $i "lie") (memory $i "memory")))
+  (func (export "lie-bytes") (result (list u8)) (canon lift (core func $i "lie") (memory $i "memory")))
+  (func (export "lie-list") (result (list (tuple u64 u64))) (canon lift (core func $i "lie") (memory $i "memory")))
+  (func (export "spray") (canon lift (core func $s "spray"))))

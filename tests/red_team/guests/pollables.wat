@@ -1,0 +1,56 @@
+;; Makes pollables, polls them, and holds on to them.
+(component
+  (import "wasi:io/poll@0.2.0" (instance $poll
+    (export "pollable" (type $pollable (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))
+    (export "poll" (func (param "in" (list (borrow $pollable))) (result (list u32))))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+    (alias outer 1 $pollable (type $p))
+    (export "pollable" (type $q (eq $p)))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $q))))))
+  (core module $libc
+    (memory (export "memory") 64)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8)))
+  (core instance $libc (instantiate $libc))
+  (core func $block (canon lower (func $poll "[method]pollable.block")))
+  (core func $poll-list (canon lower (func $poll "poll") (memory $libc "memory") (realloc (func $libc "realloc"))))
+  (core func $wait (canon lower (func $clock "subscribe-duration")))
+  (core func $drop (canon resource.drop $pollable))
+  (core module $m
+    (import "h" "memory" (memory 64))
+    (import "h" "block" (func $block (param i32)))
+    (import "h" "poll" (func $poll (param i32 i32 i32)))
+    (import "h" "wait" (func $wait (param i64) (result i32)))
+    (import "h" "drop" (func $drop (param i32)))
+    (func (export "well") (result i32)
+      (local $p i32)
+      (local.set $p (call $wait (i64.const 0)))
+      (call $block (local.get $p))
+      (call $drop (local.get $p))
+      (i32.const 42))
+    (func (export "million") (local $p i32)
+      (loop $again
+        (local.set $p (call $wait (i64.const 0)))
+        (call $block (local.get $p))
+        (call $drop (local.get $p))
+        (br $again)))
+    (func (export "hoard") (loop $again (drop (call $wait (i64.const 0))) (br $again)))
+    ;; One pollable, named a million times in one list.
+    (func (export "poll-many") (local $p i32) (local $at i32)
+      (local.set $p (call $wait (i64.const 0)))
+      (local.set $at (i32.const 16))
+      (loop $again
+        (i32.store (local.get $at) (local.get $p))
+        (local.set $at (i32.add (local.get $at) (i32.const 4)))
+        (br_if $again (i32.lt_u (local.get $at) (i32.const 4000016))))
+      (call $poll (i32.const 16) (i32.const 1000000) (i32.const 0)))
+    (func (export "oversleep") (call $block (call $wait (i64.const -1)))))
+  (core instance $i (instantiate $m (with "h" (instance
+    (export "memory" (memory $libc "memory"))
+    (export "block" (func $block)) (export "poll" (func $poll-list)) (export "wait" (func $wait)) (export "drop" (func $drop))))))
+  (func (export "well") (result u32) (canon lift (core func $i "well")))
+  (func (export "million") (canon lift (core func $i "million")))
+  (func (export "hoard") (canon lift (core func $i "hoard")))
+  (func (export "poll-many") (canon lift (core func $i "poll-many")))
+  (func (export "oversleep") (canon lift (core func $i "oversleep"))))

@@ -1,0 +1,36 @@
+;; Leaves everything dirty, and looks whether anything of it is still there.
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (table $t 8 funcref)
+    (elem declare func $calls)
+    (global $count (mut i32) (i32.const 0))
+    (func (export "well") (result i32) (i32.const 42))
+    (func $calls (export "count") (result i32)
+      (global.set $count (i32.add (global.get $count) (i32.const 1)))
+      (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+      (i32.add (global.get $count) (i32.load (i32.const 0))))
+    (func (export "soil") (param $pages i32)
+      (drop (memory.grow (i32.sub (local.get $pages) (memory.size))))
+      (memory.fill (i32.const 0) (i32.const 0xaa) (i32.mul (memory.size) (i32.const 65536)))
+      (table.fill $t (i32.const 0) (ref.func $calls) (i32.const 8))
+      (drop (table.grow $t (ref.func $calls) (i32.const 1000))))
+    ;; How many words of so many pages are not zero, and how many entries of the table are there.
+    (func (export "sniff") (param $pages i32) (result i32) (local $at i32) (local $found i32) (local $entry i32)
+      (if (i32.ne (memory.size) (i32.const 1)) (then (return (i32.const -1))))
+      (if (i32.ne (table.size $t) (i32.const 8)) (then (return (i32.const -2))))
+      (drop (memory.grow (i32.sub (local.get $pages) (memory.size))))
+      (loop $next
+        (local.set $found (i32.add (local.get $found) (i64.ne (i64.load (local.get $at)) (i64.const 0))))
+        (local.set $at (i32.add (local.get $at) (i32.const 8)))
+        (br_if $next (i32.lt_u (local.get $at) (i32.mul (memory.size) (i32.const 65536)))))
+      (loop $next
+        (local.set $found (i32.add (local.get $found) (i32.eqz (ref.is_null (table.get $t (local.get $entry))))))
+        (local.set $entry (i32.add (local.get $entry) (i32.const 1)))
+        (br_if $next (i32.lt_u (local.get $entry) (i32.const 8))))
+      (local.get $found)))
+  (core instance $i (instantiate $m))
+  (func (export "well") (result u32) (canon lift (core func $i "well")))
+  (func (export "count") (result u32) (canon lift (core func $i "count")))
+  (func (export "soil") (param "pages" u32) (canon lift (core func $i "soil")))
+  (func (export "sniff") (param "pages" u32) (result s32) (canon lift (core func $i "sniff"))))
