@@ -34,7 +34,9 @@ fn a_depth_of_100_000_is_refused() {
 
 #[test]
 fn two_to_the_64_is_refused() {
-    for number in ["18446744073709551616", r#""18446744073709551616""#, "-1", "1e30", "1.5", r#"" 1""#, r#""0x10""#, r#""+1""#] {
+    for number in
+        ["18446744073709551616", r#""18446744073709551616""#, "-1", "1e30", "1.5", r#"" 1""#, r#""0x10""#, r#""+1""#]
+    {
         invalid("whole", &format!(r#"{{ "n": {number} }}"#), "/n");
     }
     let arena = Arena::new(ARGUMENTS, limited(&[]));
@@ -73,7 +75,10 @@ fn lone_surrogates_are_refused() {
     for text in [r"\ud800", r"\udc00", r"\udc00\ud800", r"\ud800A", r"\ud83d\ud83d"] {
         refused("echo", &format!(r#"{{ "text": "{text}" }}"#), "invalid-json");
     }
-    assert_eq!(Arena::new(ARGUMENTS, limited(&[])).strike("echo", r#"{ "text": "\ud83d\ude00" }"#).result(), json!("😀"));
+    assert_eq!(
+        Arena::new(ARGUMENTS, limited(&[])).strike("echo", r#"{ "text": "\ud83d\ude00" }"#).result(),
+        json!("😀")
+    );
 }
 
 #[test]

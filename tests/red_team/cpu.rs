@@ -108,12 +108,17 @@ fn a_catastrophic_pattern_stays_within_its_fuel() {
     let arena = Arena::new(Guest::Folder("tools-wasm/json"), limited(&[(Limit::Fuel, 2_000_000_000)]));
     let document = json!([format!("{}!", "a".repeat(2_000))]).to_string();
     // Exponential for a matcher that goes back; and patterns that are small as text and huge when they are built.
-    for pattern in ["(a*)*b", "(a|a)*b", "(a|aa)+c", "(.*)*=.*", "((a{100}){100}){100}b", "(((((a{9}){9}){9}){9}){9}){9}"] {
+    for pattern in
+        ["(a*)*b", "(a|a)*b", "(a|aa)+c", "(.*)*=.*", "((a{100}){100}){100}b", "(((((a{9}){9}){9}){9}){9}){9}"]
+    {
         for function in ["match", "search"] {
             let path = format!("$[?{function}(@, '{pattern}')]");
             let struck = arena.strike("query", &json!({ "document": document, "path": path }).to_string());
             let kind = struck.outcome.verdict.failure().map(|failure| failure.kind.name());
-            assert!(matches!(kind, None | Some("invalid-argument" | "fuel-limit" | "memory-limit")), "{path}: {kind:?}");
+            assert!(
+                matches!(kind, None | Some("invalid-argument" | "fuel-limit" | "memory-limit")),
+                "{path}: {kind:?}"
+            );
         }
     }
     // Many steps that each visit everything below: the answer would grow without end.

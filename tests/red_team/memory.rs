@@ -58,7 +58,8 @@ fn growing_a_table_beyond_measure_ends_at_its_limit() {
 #[test]
 fn a_bomb_of_nested_instances_is_bounded() {
     // Sixty instantiations in the text, a million in the end.
-    let mut text = r#"(component $top (component $c0 (core module $m (memory 1)) (core instance (instantiate $m)))"#.to_owned();
+    let mut text =
+        r#"(component $top (component $c0 (core module $m (memory 1)) (core instance (instantiate $m)))"#.to_owned();
     for level in 1..=6 {
         write!(text, "(component $c{level} (alias outer $top $c{} (component $c))", level - 1).unwrap();
         text.push_str(&"(instance (instantiate $c))".repeat(10));

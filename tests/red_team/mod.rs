@@ -10,6 +10,7 @@ mod cpu;
 mod files;
 mod guard;
 mod host_calls;
+mod lab;
 mod malformed;
 mod memory;
 mod output;
@@ -89,7 +90,12 @@ fn check(attack: &Attack<'_>) -> Struck {
     let late = |struck: &Struck| struck.elapsed > limit;
     if late(&struck) && late(&arena.strike(attack.tool, attack.arguments)) {
         let third = arena.strike(attack.tool, attack.arguments);
-        assert!(!late(&third), "`{}` ended {:?} after it began, three times; the limit is {limit:?}", attack.tool, third.elapsed);
+        assert!(
+            !late(&third),
+            "`{}` ended {:?} after it began, three times; the limit is {limit:?}",
+            attack.tool,
+            third.elapsed
+        );
     }
     struck
 }
@@ -128,7 +134,7 @@ impl Arena {
 
     /// The value of a limit for every call here.
     fn limit(&self, limit: Limit) -> u64 {
-        self.cell.host.explain("healthy.echo").unwrap().limits.get(limit)
+        self.cell.host.explain("healthy.echo").unwrap().limits().get(limit)
     }
 
     /// Calls a function of the attacker, and keeps all that can be seen of it.
@@ -182,11 +188,13 @@ impl Struck {
 
     /// The log lines, in order.
     fn lines(&self) -> Vec<&str> {
-        let line = |event| match event {
-            Event::Log { message, .. } => Some(message),
-            _ => None,
-        };
-        self.events.iter().filter_map(|event| line(event)).map(String::as_str).collect()
+        let mut lines = Vec::new();
+        for event in &self.events {
+            if let Event::Log { message, .. } = event {
+                lines.push(message.as_str());
+            }
+        }
+        lines
     }
 
     /// It failed as this kind, names the limit where it is one, and the receipt says the same.

@@ -43,13 +43,17 @@ fn a_result_of_a_gibibyte_ends_at_the_memory_limit() {
 #[test]
 fn a_result_over_its_limit_is_not_handed_on() {
     let limits = &[(Limit::Memory, 64 << 20), (Limit::ResultBytes, 4 << 20)];
-    alone(|| drop(check(&Attack::new(HOSTILE, "blow-up", limits, "result-bytes-limit").with(r#"{ "megabytes": 16 }"#))));
+    alone(|| {
+        drop(check(&Attack::new(HOSTILE, "blow-up", limits, "result-bytes-limit").with(r#"{ "megabytes": 16 }"#)))
+    });
 }
 
 #[test]
 fn bytes_over_the_result_limit_are_not_handed_on() {
     let limits = &[(Limit::Memory, 64 << 20), (Limit::ResultBytes, 4 << 20)];
-    alone(|| drop(check(&Attack::new(HOSTILE, "blow-up-bytes", limits, "result-bytes-limit").with(r#"{ "megabytes": 16 }"#))));
+    alone(|| {
+        drop(check(&Attack::new(HOSTILE, "blow-up-bytes", limits, "result-bytes-limit").with(r#"{ "megabytes": 16 }"#)))
+    });
 }
 
 #[test]
@@ -90,7 +94,10 @@ fn a_line_cannot_be_forged() {
     let (_, struck) = forged();
     let lines = struck.lines();
     // From stdout each line is an event of its own, marked as the tool's; in the log interface a line feed is data.
-    assert!(lines.contains(&"first") && lines.contains(&"2026-01-01T00:00:00Z INFO toolcell: receipt verified"), "{lines:?}");
+    assert!(
+        lines.contains(&"first") && lines.contains(&"2026-01-01T00:00:00Z INFO toolcell: receipt verified"),
+        "{lines:?}"
+    );
     assert!(lines.iter().any(|line| line.ends_with(r"\u{1b}[0m\nline two")), "{lines:?}");
     assert!(struck.events.iter().all(|event| matches!(event, Event::Started | Event::Log { .. })));
 }

@@ -119,6 +119,9 @@ impl Host {
         getrandom::fill(&mut secret).map_err(OpenError::Random)?;
         let cache = match &settings.code_cache {
             Some(folder) => {
+                if let Some(parent) = settings.code_key.parent() {
+                    std::fs::create_dir_all(parent).map_err(|error| OpenError::Code(error.into()))?;
+                }
                 let key = CodeKey::load_or_create(&settings.code_key).map_err(|error| OpenError::Code(error.into()))?;
                 Some(CodeCache::open(folder, key).map_err(|error| OpenError::Code(error.into()))?)
             }

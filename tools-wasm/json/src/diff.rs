@@ -172,7 +172,7 @@ fn canonical(value: &Json<'_>) -> String {
             }
             Json::Object(members) => {
                 let mut sorted: Vec<_> = members.iter().collect();
-                sorted.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+                sorted.sort_unstable_by_key(|(name, _)| *name);
                 out.push('{');
                 for (name, member) in sorted {
                     write_string(name, out);

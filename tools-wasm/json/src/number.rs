@@ -2,7 +2,7 @@
 //!
 //! A number here is the text it had in the document, already checked against the grammar of RFC 8259. Comparing through
 //! `f64` would make 9007199254740993 equal to 9007199254740992 and 1e400 equal to 1e500; comparing text would make 1
-//! differ from 1.0. Both are wrong for JSONPath filters (RFC 9535, 2.3.5.2.2) and for `test` (RFC 6902, 4.6).
+//! differ from 1.0. Both are wrong for `JSONPath` filters (RFC 9535, 2.3.5.2.2) and for `test` (RFC 6902, 4.6).
 
 use std::cmp::Ordering;
 

@@ -40,6 +40,7 @@ pub struct ReadError {
 }
 
 impl ReadError {
+    #[allow(clippy::naive_bytecount, reason = "runs once, for an error; not worth a dependency")]
     fn at(text: &str, offset: usize, reason: Reason) -> Self {
         let before = &text.as_bytes()[..offset];
         let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

@@ -1,9 +1,12 @@
 //! Validation against JSON Schema, by the `jsonschema` crate with all its resolvers left out.
 //!
 //! What this adds to the crate: no reference reaches a network or a file, patterns have bounds, the answer has a length
-//! that a caller can read, and a pattern that could not be decided is a failure instead of a guess. What it does not
-//! bound is a schema whose references fan out (`a` twice into `b`, `b` twice into `c`, and so on): that takes exponential
-//! time, and the fuel of the call ends it.
+//! that a caller can read, and a pattern that could not be decided is a failure instead of a guess.
+//!
+//! Two things it does not bound, and leaves to the fuel and the stack of the call: a schema whose references fan out (`a`
+//! twice into `b`, `b` twice into `c`, and so on) takes exponential time; and the crate recurses for each hop from
+//! schema to subschema on each level of the document, so that some thousand hops in all (measured: 128 levels of 20 hops
+//! pass, of 50 do not; one chain of 2,000 passes, of 5,000 does not) overflow the stack.
 
 use std::fmt::{self, Write};
 
@@ -266,7 +269,7 @@ mod tests {
         }
         let error = check("1", r#"{"$schema":"https://example.com/dialect"}"#).unwrap_err();
         assert!(error.to_string().contains("https://example.com/dialect"), "{error}");
-        let own = r##"{"$ref":"https://json-schema.org/draft/2020-12/schema"}"##;
+        let own = r#"{"$ref":"https://json-schema.org/draft/2020-12/schema"}"#;
         assert!(fits(r#"{"type":"string"}"#, own) && !fits(r#"{"type":1}"#, own));
     }
 

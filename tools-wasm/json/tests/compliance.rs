@@ -1,7 +1,9 @@
-//! The public test suites: JSONPath (RFC 9535) and JSON Schema 2020-12.
+//! The public test suites: `JSONPath` (RFC 9535) and JSON Schema 2020-12.
 //!
 //! They are not part of this folder. They are looked for where `TOOLCELL_TEST_DATA` says, else in `shared/data` three
 //! folders up; where they are absent, these tests say so on standard error and check nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
 use std::fs;
 use std::path::PathBuf;

@@ -167,5 +167,5 @@ fn imports(component: &Component) -> Vec<Value> {
         Offer::Unknown { nearest: Some(nearest) } => format!("no; the nearest is {nearest}"),
         Offer::Unknown { nearest: None } => "no".to_owned(),
     };
-    component.imports.iter().map(|import| json!({ "name": inert(&import.name, 200), "offered": offer(&import.name) })).collect()
+    component.imports().map(|import| json!({ "name": inert(import, 200), "offered": offer(import) })).collect()
 }

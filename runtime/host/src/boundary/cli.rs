@@ -2,7 +2,8 @@
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::cli::{
-    environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr, terminal_stdin, terminal_stdout,
+    environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr, terminal_stdin,
+    terminal_stdout,
 };
 use wasmtime_wasi::p2::pipe::ClosedInputStream;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
@@ -51,11 +52,13 @@ crossing! { impl terminal_stdin::Host, "wasi:cli/terminal-stdin", |state| &mut I
 }
 
 crossing! { impl terminal_stdout::Host, "wasi:cli/terminal-stdout", |state| &mut Inner(state);
-    fn get_terminal_stdout() -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> = "get-terminal-stdout";
+    fn get_terminal_stdout() -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>>
+        = "get-terminal-stdout";
 }
 
 crossing! { impl terminal_stderr::Host, "wasi:cli/terminal-stderr", |state| &mut Inner(state);
-    fn get_terminal_stderr() -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> = "get-terminal-stderr";
+    fn get_terminal_stderr() -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>>
+        = "get-terminal-stderr";
 }
 
 impl environment::Host for Inner<'_> {

@@ -1,8 +1,8 @@
 //! `wasi:clocks`: coarse time that begins with the call.
 //!
-//! The monotonic clock is 0 when the call begins; the wall clock is the time at which the call began, as it was handed in, plus
-//! what has passed since. Both go in steps of a millisecond and say so: a finer clock helps to measure what the machine
-//! does for others. The machine's wall clock is never read.
+//! The monotonic clock is 0 when the call begins; the wall clock is the time at which the call began, as it was handed
+//! in, plus what has passed since. Both go in steps of a millisecond and say so: a finer clock helps to measure what
+//! the machine does for others. The machine's wall clock is never read.
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
 //! The one way from a guest to the host: enter, do, leave.
 //!
 //! [`Door`] implements every generated `Host` trait through the [`crossing!`] macro and does nothing by itself. Each
-//! function enters, which counts, charges and asks the interceptor; does its work in what stands behind the door; and leaves, which
-//! charges the result and tells the interceptor. Nothing is linked that does not pass here: that is why calls can be counted, refused,
-//! recorded, replayed and faked in one place.
+//! function enters, which counts, charges and asks the interceptor; does its work in what stands behind the door; and
+//! leaves, which charges the result and tells the interceptor. Nothing is linked that does not pass here: that is why
+//! calls can be counted, refused, recorded, replayed and faked in one place.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -21,9 +21,11 @@ pub struct Door<'a>(pub(super) &'a mut CallState);
 /// Sees every crossing of a call, and can take over.
 ///
 /// A recorder proceeds and writes down; a replayer answers; a fake does what its test wants. It runs on the guest's
-/// thread inside the call, so it must not block.
+/// thread inside the call, so it must not block. It sees a call after it was counted: one that is over a limit is not
+/// shown.
 pub trait Interceptor: Send {
-    /// A guest has called `function`. An answer may put resources into `table`, where the guest's later calls find them.
+    /// A guest has called `function`. An answer may put resources into `table`, where the guest's later calls find
+    /// them.
     fn enter(&mut self, function: FunctionId, arguments: &[&dyn Crossed], table: &mut ResourceTable) -> Entry;
 
     /// `function` has come to its result, whether it proceeded, was denied or was answered. The result is what the
@@ -35,8 +37,8 @@ pub trait Interceptor: Send {
 pub enum Entry {
     /// It takes its course.
     Proceed,
-    /// It does not happen. The guest gets the error of that interface which says so, where there is one; otherwise the call
-    /// ends as [`Refused`]. The attempt is noted with this reason.
+    /// It does not happen. The guest gets the error of that interface which says so, where there is one; otherwise the
+    /// call ends as [`Refused`]. The attempt is noted with this reason.
     Deny(Cow<'static, str>),
     /// It does not happen, and this is its result: a value of exactly the type that the binding returns.
     Answer(Box<dyn Any + Send>),
@@ -86,7 +88,6 @@ impl<T: Crossed, E: Refusal> Returned for Result<T, E> {
     }
 }
 
-impl<'a> Door<'a> { #[cfg(test)] pub fn bench(s: &'a mut CallState) -> Self { Self(s) } }
 impl Door<'_> {
     /// Begins a host function. With a result it is over already; without one it takes its course.
     pub(super) fn enter<R: Returned>(
@@ -100,10 +101,10 @@ impl Door<'_> {
         if let Err(exhausted) = state.budget.enter(function, weight) {
             return Some(R::trapped(exhausted.into()));
         }
-        if state.interceptor.is_none() {
-            return None;
+        match state.interceptor {
+            None => None,
+            Some(_) => self.consult(function, arguments),
         }
-        self.consult(function, arguments)
     }
 
     /// Ends a host function.
@@ -160,7 +161,8 @@ macro_rules! crossing {
         fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty = $wit:literal; $($rest:tt)*
     ) => {
         fn $name(&mut self, $($arg: $ty),*) -> $ret {
-            crossing!(@body self $interface $wit $ret, ($($arg)*), crossing!(@do self $trait $behind $name ($($arg)*) $ret))
+            crossing! { @body self $interface $wit $ret, ($($arg)*),
+                crossing!(@do self $trait $behind $name ($($arg)*) $ret) }
         }
         crossing! { @ $trait $interface $behind $($rest)* }
     };
@@ -168,7 +170,8 @@ macro_rules! crossing {
         async fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty = $wit:literal; $($rest:tt)*
     ) => {
         async fn $name(&mut self, $($arg: $ty),*) -> $ret {
-            crossing!(@body self $interface $wit $ret, ($($arg)*), crossing!(@do self $trait $behind $name ($($arg)*) $ret, await))
+            crossing! { @body self $interface $wit $ret, ($($arg)*),
+                crossing!(@do self $trait $behind $name ($($arg)*) $ret, await) }
         }
         crossing! { @ $trait $interface $behind $($rest)* }
     };
@@ -214,13 +217,16 @@ macro_rules! crossing {
         $self.leave(FUNCTION, result)
     }};
 
-    (@do $self:ident ($($trait:ident)::+) (|$state:ident| $behind:expr) $name:ident ($($arg:ident)*) $ret:ty $(, $await:tt)?) => {{
+    (@do $self:ident ($($trait:ident)::+) (|$state:ident| $behind:expr)
+        $name:ident ($($arg:ident)*) $ret:ty $(, $await:tt)?
+    ) => {{
         let $state = &mut *$self.0;
         $($trait)::+::$name($behind, $($arg),*)$(.$await)?
     }};
     (@do $self:ident $trait:tt (nothing) $name:ident ($($arg:ident)*) $ret:ty $(, $await:tt)?) => {{
         $(let _ = $arg;)*
-        <$ret as $crate::boundary::crossing::Returned>::trapped(wasmtime::component::ResourceTableError::NotPresent.into())
+        let nothing = wasmtime::component::ResourceTableError::NotPresent;
+        <$ret as $crate::boundary::crossing::Returned>::trapped(nothing.into())
     }};
 }
 pub(super) use crossing;

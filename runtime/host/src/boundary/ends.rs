@@ -1,7 +1,7 @@
 //! The errors that a host function or a limiter puts into a [`wasmtime::Error`], and how to find them again.
 //!
-//! Each is a type of its own, because a guest that broke, a guest that ran out and a guest that left are three different
-//! outcomes. What Wasmtime itself reports only as text is recognised here and nowhere else.
+//! Each is a type of its own, because a guest that broke, a guest that ran out and a guest that left are three
+//! different outcomes. What Wasmtime itself reports only as text is recognised here and nowhere else.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -56,24 +56,19 @@ pub struct Refused {
 /// Ours are typed. Wasmtime's own limits on handles, instances and copied data come as text or as private types; their
 /// values are taken from `limits`.
 pub fn classify(error: &wasmtime::Error, limits: &Limits) -> Option<Exhausted> {
-    let over = |limit: Limit| Some(Exhausted { limit, value: limits.get(limit) });
-    for cause in error.chain() {
-        if let Some(exhausted) = cause.downcast_ref::<Exhausted>() {
-            return Some(*exhausted);
-        }
-        if let Some(ResourceTableError::Full) = cause.downcast_ref::<ResourceTableError>() {
-            return over(Limit::Handles);
-        }
-    }
-    if let Some(exhausted) = error.downcast_ref::<Exhausted>() {
+    let over = |limit: Limit| Exhausted { limit, value: limits.get(limit) };
+    // An error that was given a context hides its own type from the chain, and shows it to `downcast_ref`.
+    let ours = error.downcast_ref().or_else(|| error.chain().find_map(|cause| cause.downcast_ref()));
+    if let Some(exhausted) = ours {
         return Some(*exhausted);
     }
-    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
-        return over(Limit::Handles);
+    let table = error.downcast_ref().or_else(|| error.chain().find_map(|cause| cause.downcast_ref()));
+    if let Some(ResourceTableError::Full) = table {
+        return Some(over(Limit::Handles));
     }
     error.chain().find_map(|cause| {
         let text = cause.to_string();
-        WASMTIME_TEXTS.iter().find(|(part, _)| text.contains(part)).and_then(|(_, limit)| over(*limit))
+        WASMTIME_TEXTS.iter().find(|(part, _)| text.contains(part)).map(|(_, limit)| over(*limit))
     })
 }
 

@@ -1,10 +1,12 @@
 //! Every host function that is linked, by name, in one table.
 //!
 //! The table gives each function a number, so that counting a call is one addition to an array. It refuses to be
-//! forgotten: a crossing that names a function which is not here does not compile, and a test compares the table with `wit/`.
+//! forgotten: a crossing that names a function which is not here does not compile, and a test compares the table with
+//! `wit/`.
 //!
 //! Dropping a resource is not in the table. A guest can only drop what it was given by a function that was counted, a
-//! drop has no result, and nothing outside the call changes by it; so drops are neither counted nor shown to an interceptor.
+//! drop has no result, and nothing outside the call changes by it; so drops are neither counted nor shown to an
+//! interceptor.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
 //! `wasi:http`: requests can be built, and none goes out.
 //!
-//! Types are Wasmtime's, with small bounds. `outgoing-handler.handle` is the one door for egress; in this host it is shut, answers with
-//! the interface's own "request denied", and the attempt is noted. Requests never come in: a tool is called, not served.
+//! Types are Wasmtime's, with small bounds. `outgoing-handler.handle` is the one door for egress; in this host it is
+//! shut, answers with the interface's own "request denied", and the attempt is noted. Requests never come in: a tool
+//! is called, not served.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, IoError};
@@ -17,6 +18,9 @@ const MAX_FIELDS: usize = 32 * 1024;
 
 /// The most that one write to an outgoing body takes.
 const MAX_CHUNK: usize = 64 * 1024;
+
+/// What a future of `wasi:http` holds: nothing yet, nothing any more, or how the request ended.
+type Polled<T> = Option<Result<Result<T, types::ErrorCode>, ()>>;
 
 crossing! { impl types::HostFields, "wasi:http/types", |state| &mut state.http();
     fn new() -> wasmtime::Result<Resource<types::Fields>> = "[constructor]fields";
@@ -60,15 +64,21 @@ crossing! { impl types::HostOutgoingRequest, "wasi:http/types", |state| &mut sta
         = "[method]outgoing-request.set-method";
     fn path_with_query(request: Resource<types::OutgoingRequest>) -> wasmtime::Result<Option<String>>
         = "[method]outgoing-request.path-with-query";
-    fn set_path_with_query(request: Resource<types::OutgoingRequest>, path_with_query: Option<String>) -> wasmtime::Result<Result<(), ()>>
+    fn set_path_with_query(
+        request: Resource<types::OutgoingRequest>, path_with_query: Option<String>
+    ) -> wasmtime::Result<Result<(), ()>>
         = "[method]outgoing-request.set-path-with-query";
     fn scheme(request: Resource<types::OutgoingRequest>) -> wasmtime::Result<Option<types::Scheme>>
         = "[method]outgoing-request.scheme";
-    fn set_scheme(request: Resource<types::OutgoingRequest>, scheme: Option<types::Scheme>) -> wasmtime::Result<Result<(), ()>>
+    fn set_scheme(
+        request: Resource<types::OutgoingRequest>, scheme: Option<types::Scheme>
+    ) -> wasmtime::Result<Result<(), ()>>
         = "[method]outgoing-request.set-scheme";
     fn authority(request: Resource<types::OutgoingRequest>) -> wasmtime::Result<Option<String>>
         = "[method]outgoing-request.authority";
-    fn set_authority(request: Resource<types::OutgoingRequest>, authority: Option<String>) -> wasmtime::Result<Result<(), ()>>
+    fn set_authority(
+        request: Resource<types::OutgoingRequest>, authority: Option<String>
+    ) -> wasmtime::Result<Result<(), ()>>
         = "[method]outgoing-request.set-authority";
     fn headers(request: Resource<types::OutgoingRequest>) -> wasmtime::Result<Resource<types::Fields>>
         = "[method]outgoing-request.headers";
@@ -79,23 +89,33 @@ crossing! { impl types::HostRequestOptions, "wasi:http/types", |state| &mut stat
     fn new() -> wasmtime::Result<Resource<types::RequestOptions>> = "[constructor]request-options";
     fn connect_timeout(options: Resource<types::RequestOptions>) -> wasmtime::Result<Option<u64>>
         = "[method]request-options.connect-timeout";
-    fn set_connect_timeout(options: Resource<types::RequestOptions>, duration: Option<u64>) -> wasmtime::Result<Result<(), ()>>
+    fn set_connect_timeout(
+        options: Resource<types::RequestOptions>, duration: Option<u64>
+    ) -> wasmtime::Result<Result<(), ()>>
         = "[method]request-options.set-connect-timeout";
     fn first_byte_timeout(options: Resource<types::RequestOptions>) -> wasmtime::Result<Option<u64>>
         = "[method]request-options.first-byte-timeout";
-    fn set_first_byte_timeout(options: Resource<types::RequestOptions>, duration: Option<u64>) -> wasmtime::Result<Result<(), ()>>
+    fn set_first_byte_timeout(
+        options: Resource<types::RequestOptions>, duration: Option<u64>
+    ) -> wasmtime::Result<Result<(), ()>>
         = "[method]request-options.set-first-byte-timeout";
     fn between_bytes_timeout(options: Resource<types::RequestOptions>) -> wasmtime::Result<Option<u64>>
         = "[method]request-options.between-bytes-timeout";
-    fn set_between_bytes_timeout(options: Resource<types::RequestOptions>, duration: Option<u64>) -> wasmtime::Result<Result<(), ()>>
+    fn set_between_bytes_timeout(
+        options: Resource<types::RequestOptions>, duration: Option<u64>
+    ) -> wasmtime::Result<Result<(), ()>>
         = "[method]request-options.set-between-bytes-timeout";
     drop(Resource<types::RequestOptions>);
 }
 
 crossing! { impl types::HostResponseOutparam, "wasi:http/types", |state| &mut state.http();
-    fn send_informational(outparam: Resource<types::ResponseOutparam>, status: u16, headers: Resource<types::Fields>) -> HttpResult<()>
+    fn send_informational(
+        outparam: Resource<types::ResponseOutparam>, status: u16, headers: Resource<types::Fields>
+    ) -> HttpResult<()>
         = "[method]response-outparam.send-informational";
-    fn set(param: Resource<types::ResponseOutparam>, response: Result<Resource<types::OutgoingResponse>, types::ErrorCode>) -> wasmtime::Result<()>
+    fn set(
+        param: Resource<types::ResponseOutparam>, response: Result<Resource<types::OutgoingResponse>, types::ErrorCode>
+    ) -> wasmtime::Result<()>
         = "[static]response-outparam.set";
     drop(Resource<types::ResponseOutparam>);
 }
@@ -105,7 +125,9 @@ crossing! { impl types::HostIncomingResponse, "wasi:http/types", |state| &mut st
         = "[method]incoming-response.status";
     fn headers(response: Resource<types::IncomingResponse>) -> wasmtime::Result<Resource<types::Fields>>
         = "[method]incoming-response.headers";
-    fn consume(response: Resource<types::IncomingResponse>) -> wasmtime::Result<Result<Resource<types::IncomingBody>, ()>>
+    fn consume(
+        response: Resource<types::IncomingResponse>
+    ) -> wasmtime::Result<Result<Resource<types::IncomingBody>, ()>>
         = "[method]incoming-response.consume";
     drop(Resource<types::IncomingResponse>);
 }
@@ -121,7 +143,7 @@ crossing! { impl types::HostIncomingBody, "wasi:http/types", |state| &mut state.
 crossing! { impl types::HostFutureTrailers, "wasi:http/types", |state| &mut state.http();
     fn subscribe(future: Resource<types::FutureTrailers>) -> wasmtime::Result<Resource<DynPollable>>
         = "[method]future-trailers.subscribe";
-    fn get(future: Resource<types::FutureTrailers>) -> wasmtime::Result<Option<Result<Result<Option<Resource<types::Fields>>, types::ErrorCode>, ()>>>
+    fn get(future: Resource<types::FutureTrailers>) -> wasmtime::Result<Polled<Option<Resource<types::Fields>>>>
         = "[method]future-trailers.get";
     drop(Resource<types::FutureTrailers>);
 }
@@ -131,7 +153,9 @@ crossing! { impl types::HostOutgoingResponse, "wasi:http/types", |state| &mut st
         = "[constructor]outgoing-response";
     fn status_code(response: Resource<types::OutgoingResponse>) -> wasmtime::Result<u16>
         = "[method]outgoing-response.status-code";
-    fn set_status_code(response: Resource<types::OutgoingResponse>, status_code: u16) -> wasmtime::Result<Result<(), ()>>
+    fn set_status_code(
+        response: Resource<types::OutgoingResponse>, status_code: u16
+    ) -> wasmtime::Result<Result<(), ()>>
         = "[method]outgoing-response.set-status-code";
     fn headers(response: Resource<types::OutgoingResponse>) -> wasmtime::Result<Resource<types::Fields>>
         = "[method]outgoing-response.headers";
@@ -151,7 +175,9 @@ crossing! { impl types::HostOutgoingBody, "wasi:http/types", |state| &mut state.
 crossing! { impl types::HostFutureIncomingResponse, "wasi:http/types", |state| &mut state.http();
     fn subscribe(future: Resource<types::FutureIncomingResponse>) -> wasmtime::Result<Resource<DynPollable>>
         = "[method]future-incoming-response.subscribe";
-    fn get(future: Resource<types::FutureIncomingResponse>) -> wasmtime::Result<Option<Result<Result<Resource<types::IncomingResponse>, types::ErrorCode>, ()>>>
+    fn get(
+        future: Resource<types::FutureIncomingResponse>
+    ) -> wasmtime::Result<Polled<Resource<types::IncomingResponse>>>
         = "[method]future-incoming-response.get";
     drop(Resource<types::FutureIncomingResponse>);
 }
@@ -163,7 +189,9 @@ crossing! { impl types::Host, "wasi:http/types", |state| &mut state.http();
 }
 
 crossing! { impl outgoing_handler::Host, "wasi:http/outgoing-handler", |state| &mut Inner(state);
-    fn handle(request: Resource<types::OutgoingRequest>, options: Option<Resource<types::RequestOptions>>) -> HttpResult<Resource<types::FutureIncomingResponse>>
+    fn handle(
+        request: Resource<types::OutgoingRequest>, options: Option<Resource<types::RequestOptions>>
+    ) -> HttpResult<Resource<types::FutureIncomingResponse>>
         = "handle";
 }
 
@@ -201,7 +229,10 @@ impl CallState {
 /// Sends nothing, whoever asks.
 pub(super) struct NoEgress;
 
-type Sent = wasmtime_wasi_http::Result<(http::Response<WasiBody>, Box<dyn Future<Output = wasmtime_wasi_http::Result<()>> + Send>)>;
+type Sent = wasmtime_wasi_http::Result<(
+    http::Response<WasiBody>,
+    Box<dyn Future<Output = wasmtime_wasi_http::Result<()>> + Send>,
+)>;
 
 impl WasiHttpHooks for NoEgress {
     fn send_request(

@@ -1,7 +1,7 @@
 //! `wasi:io`: errors, pollables and streams.
 //!
-//! Streams bring their own limits (those of files and of the log); what is bounded here is what every stream shares: the length
-//! of a poll list, and what an error tells of the host.
+//! Streams bring their own limits (those of files and of the log); what is bounded here is what every stream shares:
+//! the length of a poll list, and what an error tells of the host.
 
 use std::io;
 
@@ -32,10 +32,13 @@ crossing! { impl poll::Host, "wasi:io/poll", |state| &mut Polls(state);
 
 crossing! { impl streams::HostInputStream, "wasi:io/streams", |state| &mut state.table;
     fn read(stream: Resource<DynInputStream>, len: u64) -> StreamResult<Vec<u8>> = "[method]input-stream.read";
-    async fn blocking_read(stream: Resource<DynInputStream>, len: u64) -> StreamResult<Vec<u8>> = "[method]input-stream.blocking-read";
+    async fn blocking_read(stream: Resource<DynInputStream>, len: u64) -> StreamResult<Vec<u8>>
+        = "[method]input-stream.blocking-read";
     fn skip(stream: Resource<DynInputStream>, len: u64) -> StreamResult<u64> = "[method]input-stream.skip";
-    async fn blocking_skip(stream: Resource<DynInputStream>, len: u64) -> StreamResult<u64> = "[method]input-stream.blocking-skip";
-    fn subscribe(stream: Resource<DynInputStream>) -> wasmtime::Result<Resource<DynPollable>> = "[method]input-stream.subscribe";
+    async fn blocking_skip(stream: Resource<DynInputStream>, len: u64) -> StreamResult<u64>
+        = "[method]input-stream.blocking-skip";
+    fn subscribe(stream: Resource<DynInputStream>) -> wasmtime::Result<Resource<DynPollable>>
+        = "[method]input-stream.subscribe";
     async drop(Resource<DynInputStream>);
 }
 
@@ -45,14 +48,19 @@ crossing! { impl streams::HostOutputStream, "wasi:io/streams", |state| &mut stat
     async fn blocking_write_and_flush(stream: Resource<DynOutputStream>, contents: Vec<u8>) -> StreamResult<()>
         = "[method]output-stream.blocking-write-and-flush";
     fn flush(stream: Resource<DynOutputStream>) -> StreamResult<()> = "[method]output-stream.flush";
-    async fn blocking_flush(stream: Resource<DynOutputStream>) -> StreamResult<()> = "[method]output-stream.blocking-flush";
-    fn subscribe(stream: Resource<DynOutputStream>) -> wasmtime::Result<Resource<DynPollable>> = "[method]output-stream.subscribe";
-    fn write_zeroes(stream: Resource<DynOutputStream>, len: u64) -> StreamResult<()> = "[method]output-stream.write-zeroes";
+    async fn blocking_flush(stream: Resource<DynOutputStream>) -> StreamResult<()>
+        = "[method]output-stream.blocking-flush";
+    fn subscribe(stream: Resource<DynOutputStream>) -> wasmtime::Result<Resource<DynPollable>>
+        = "[method]output-stream.subscribe";
+    fn write_zeroes(stream: Resource<DynOutputStream>, len: u64) -> StreamResult<()>
+        = "[method]output-stream.write-zeroes";
     async fn blocking_write_zeroes_and_flush(stream: Resource<DynOutputStream>, len: u64) -> StreamResult<()>
         = "[method]output-stream.blocking-write-zeroes-and-flush";
     fn splice(stream: Resource<DynOutputStream>, source: Resource<DynInputStream>, len: u64) -> StreamResult<u64>
         = "[method]output-stream.splice";
-    async fn blocking_splice(stream: Resource<DynOutputStream>, source: Resource<DynInputStream>, len: u64) -> StreamResult<u64>
+    async fn blocking_splice(
+        stream: Resource<DynOutputStream>, source: Resource<DynInputStream>, len: u64
+    ) -> StreamResult<u64>
         = "[method]output-stream.blocking-splice";
     async drop(Resource<DynOutputStream>);
 }
@@ -62,10 +70,13 @@ crossing! { impl streams::Host, "wasi:io/streams", |state| &mut state.table;
 }
 
 impl error::HostError for Inner<'_> {
-    /// The kind of the error and no more: the whole would show paths of the host, and a backtrace where one is captured.
+    /// The kind of the error and no more: the whole would show paths of the host, and a backtrace where one is
+    /// captured.
     fn to_debug_string(&mut self, error: Resource<IoError>) -> wasmtime::Result<String> {
         let error = self.0.table.get(&error)?;
-        Ok(error.downcast_ref::<io::Error>().map_or_else(|| "stream error".to_owned(), |error| error.kind().to_string()))
+        Ok(error
+            .downcast_ref::<io::Error>()
+            .map_or_else(|| "stream error".to_owned(), |error| error.kind().to_string()))
     }
 
     fn drop(&mut self, error: Resource<IoError>) -> wasmtime::Result<()> {

@@ -1,8 +1,8 @@
 //! What a call says: the `log` interface, stdout and stderr, all under one budget.
 //!
-//! Text from a tool is data. It is cut, made valid and escaped here, before anybody sees it, and it goes to whoever listens to
-//! the call's events and to nobody else. Empty writes are dropped and cost a line each: without a cost they are a flood,
-//! and passed on they have broken implementations of streams.
+//! Text from a tool is data. It is cut, made valid and escaped here, before anybody sees it, and it goes to whoever
+//! listens to the call's events and to nobody else. Empty writes are dropped and cost a line each: without a cost they
+//! are a flood, and passed on they have broken implementations of streams.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 

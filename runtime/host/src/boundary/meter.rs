@@ -1,8 +1,8 @@
 //! Memory, tables and instances of one call.
 //!
-//! Wasmtime's own `StoreLimits` bounds each memory by itself, so that several memories multiply the limit. This one adds
-//! up. Over the limit it ends the call with a typed error: the `-1` that a guest would get otherwise becomes the guest's
-//! own panic, and nobody learns the reason.
+//! Wasmtime's own `StoreLimits` bounds each memory by itself, so that several memories multiply the limit. This one
+//! adds up. Over the limit it ends the call with a typed error: the `-1` that a guest would get otherwise becomes the
+//! guest's own panic, and nobody learns the reason.
 
 use toolcell_core::{Limit, Limits};
 use wasmtime::ResourceLimiter;

@@ -1,9 +1,10 @@
 //! The boundary: every host function passes here, and nothing is linked otherwise.
 //!
-//! Owns what one call may touch ([`CallState`], the data of its Store), the functions of WASI 0.2 and `toolcell:host` that a guest
-//! can import, and the count of all that crosses. Refuses what the call has no grant for, with the interface's own error where
-//! it has one, and notes the attempt for the receipt. It stands apart from the sandbox so that there is one place to
-//! read when one asks what a guest can reach: `wasmtime-wasi` is never linked by its own functions, only called from behind ours.
+//! Owns what one call may touch ([`CallState`], the data of its Store), the functions of WASI 0.2 and `toolcell:host`
+//! that a guest can import, and the count of all that crosses. Refuses what the call has no grant for, with the
+//! interface's own error where it has one, and notes the attempt for the receipt. It stands apart from the sandbox so
+//! that there is one place to read when one asks what a guest can reach: `wasmtime-wasi` is never linked by its own
+//! functions, only called from behind ours.
 //!
 //! A call without any grant has coarse time of its own, a generator of its own under a budget, no arguments, no
 //! environment, no folders, no input; what it prints is log; leaving is an outcome; sockets and HTTP say "denied".
@@ -38,7 +39,10 @@ use toolcell_core::receipt::{DeniedAttempt, Used};
 use toolcell_core::{Event, Limit, Limits, UnixMillis};
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
-use wasmtime_wasi::p2::bindings::{cli as wasi_cli, clocks as wasi_clocks, filesystem as wasi_filesystem, random as wasi_random, sockets as wasi_sockets};
+use wasmtime_wasi::p2::bindings::{
+    cli as wasi_cli, clocks as wasi_clocks, filesystem as wasi_filesystem, random as wasi_random,
+    sockets as wasi_sockets,
+};
 use wasmtime_wasi_http::WasiHttpCtx;
 use wasmtime_wasi_http::p2::bindings::http as wasi_http;
 use wasmtime_wasi_io::bindings::wasi::io as wasi_io;
@@ -83,8 +87,8 @@ pub struct Setup {
     pub interceptor: Option<Box<dyn Interceptor>>,
 }
 
-/// How many different denied attempts a receipt tells apart. The reasons are ours, so this is far more than there are; an
-/// interceptor can bring its own.
+/// How many different denied attempts a receipt tells apart. The reasons are ours, so this is far more than there are;
+/// an interceptor can bring its own.
 const MAX_DENIED: usize = 64;
 
 /// The data of a Store: all that one call may touch.
@@ -177,7 +181,8 @@ impl CallState {
         self.budget.exhausted.or_else(|| self.meter.exhausted()).or_else(shared)
     }
 
-    /// Notes that the host function which is running was refused. Past [`MAX_DENIED`] different ones, the last place counts the others.
+    /// Notes that the host function which is running was refused. Past [`MAX_DENIED`] different ones, the last place
+    /// counts the others.
     fn deny(&mut self, reason: impl Into<Cow<'static, str>>) {
         let (function, reason) = (self.current.name(), reason.into());
         if let Some(known) = self.denied.iter_mut().find(|known| known.function == function && known.reason == reason) {
@@ -187,7 +192,11 @@ impl CallState {
         } else if let Some(others) = self.denied.get_mut(MAX_DENIED - 1) {
             others.count += 1;
         } else {
-            self.denied.push(DeniedAttempt { function: "others".into(), reason: "more kinds of attempts than are told apart".into(), count: 1 });
+            self.denied.push(DeniedAttempt {
+                function: "others".into(),
+                reason: "more kinds of attempts than are told apart".into(),
+                count: 1,
+            });
         }
     }
 

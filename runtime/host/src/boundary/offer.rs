@@ -107,18 +107,31 @@ mod tests {
 
     #[test]
     fn any_0_2_of_wasi_is_offered() {
-        for import in ["wasi:cli/environment@0.2.0", "wasi:io/streams@0.2.3", "wasi:http/types@0.2.12", "wasi:cli/terminal-input@0.2.6",
-            "toolcell:host/log@0.1.0", "toolcell:tool/types@0.1.0", "wasi:clocks/timezone@0.2.1", "wasi:sockets/tcp@0.2.99"]
-        {
+        for import in [
+            "wasi:cli/environment@0.2.0",
+            "wasi:io/streams@0.2.3",
+            "wasi:http/types@0.2.12",
+            "wasi:cli/terminal-input@0.2.6",
+            "toolcell:host/log@0.1.0",
+            "toolcell:tool/types@0.1.0",
+            "wasi:clocks/timezone@0.2.1",
+            "wasi:sockets/tcp@0.2.99",
+        ] {
             assert_eq!(offered(import), Offer::Offered, "{import}");
         }
     }
 
     #[test]
     fn other_versions_are_told_ours() {
-        for import in ["wasi:cli/environment", "wasi:cli/environment@0.1.0", "wasi:cli/environment@1.0.0", "wasi:cli/environment@0.2.0-rc-2023",
-            "wasi:cli/environment@0.2", "wasi:cli/environment@0.2.", "wasi:cli/environment@"]
-        {
+        for import in [
+            "wasi:cli/environment",
+            "wasi:cli/environment@0.1.0",
+            "wasi:cli/environment@1.0.0",
+            "wasi:cli/environment@0.2.0-rc-2023",
+            "wasi:cli/environment@0.2",
+            "wasi:cli/environment@0.2.",
+            "wasi:cli/environment@",
+        ] {
             assert_eq!(offered(import), Offer::OtherVersion("wasi:cli/environment@0.2.12".to_owned()), "{import}");
         }
         assert_eq!(offered("toolcell:host/kv@0.2.0"), Offer::OtherVersion("toolcell:host/kv@0.1.0".to_owned()));

@@ -44,7 +44,9 @@ crossing! { impl kv::Host, "toolcell:host/kv", |state| &mut Inner(state);
     async fn get(key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, kv::Error>> = "get";
     async fn set(key: String, value: Vec<u8>, ttl_ms: Option<u64>) -> wasmtime::Result<Result<(), kv::Error>> = "set";
     async fn delete(key: String) -> wasmtime::Result<Result<(), kv::Error>> = "delete";
-    async fn list_keys(prefix: String, cursor: Option<String>, limit: u32) -> wasmtime::Result<Result<kv::Page, kv::Error>> = "list-keys";
+    async fn list_keys(
+        prefix: String, cursor: Option<String>, limit: u32
+    ) -> wasmtime::Result<Result<kv::Page, kv::Error>> = "list-keys";
 }
 
 crossing! { impl secrets::Host, "toolcell:host/secrets", |state| &mut Inner(state);
@@ -93,23 +95,23 @@ impl config::Host for Inner<'_> {
 }
 
 impl Inner<'_> {
-    fn no_kv<T>(&mut self) -> wasmtime::Result<Result<T, kv::Error>> {
+    fn no_kv(&mut self) -> kv::Error {
         self.0.deny(NO_KV);
-        Ok(Err(kv::Error::NotGranted(NO_KV.to_owned())))
+        kv::Error::NotGranted(NO_KV.to_owned())
     }
 }
 
 impl kv::Host for Inner<'_> {
     async fn get(&mut self, _: String) -> wasmtime::Result<Result<Option<Vec<u8>>, kv::Error>> {
-        self.no_kv()
+        Ok(Err(self.no_kv()))
     }
 
     async fn set(&mut self, _: String, _: Vec<u8>, _: Option<u64>) -> wasmtime::Result<Result<(), kv::Error>> {
-        self.no_kv()
+        Ok(Err(self.no_kv()))
     }
 
     async fn delete(&mut self, _: String) -> wasmtime::Result<Result<(), kv::Error>> {
-        self.no_kv()
+        Ok(Err(self.no_kv()))
     }
 
     async fn list_keys(
@@ -118,7 +120,7 @@ impl kv::Host for Inner<'_> {
         _: Option<String>,
         _: u32,
     ) -> wasmtime::Result<Result<kv::Page, kv::Error>> {
-        self.no_kv()
+        Ok(Err(self.no_kv()))
     }
 }
 

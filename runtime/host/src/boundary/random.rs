@@ -1,7 +1,7 @@
 //! `wasi:random`: a generator of the call's own, under a budget.
 //!
-//! ChaCha with 12 rounds, seeded by whoever starts the call, so that nothing here asks the operating system and the budget bounds all
-//! the work there is. The insecure functions take from the same generator and the same budget.
+//! `ChaCha12`, seeded by whoever starts the call, so that nothing here asks the operating system and the budget bounds
+//! all the work there is. The insecure functions take from the same generator and the same budget.
 
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};

@@ -1,13 +1,16 @@
 //! `wasi:sockets`: linked, because toolchains import it, and closed.
 //!
-//! There is no socket in any call, so the functions of sockets have nothing behind them; Wasmtime's own sockets are not
-//! reachable from here at all. What would make one answers with the interface's own "access denied", and the attempt is noted.
+//! There is no socket in any call, so the functions of sockets have nothing behind them; Wasmtime's own sockets are
+//! not reachable from here at all. What would make one answers with the interface's own "access denied", and the
+//! attempt is noted.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{self, ResolveAddressStream};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress};
 use wasmtime_wasi::p2::bindings::sockets::tcp::{self, ShutdownType};
-use wasmtime_wasi::p2::bindings::sockets::udp::{self, IncomingDatagram, IncomingDatagramStream, OutgoingDatagram, OutgoingDatagramStream};
+use wasmtime_wasi::p2::bindings::sockets::udp::{
+    self, IncomingDatagram, IncomingDatagramStream, OutgoingDatagram, OutgoingDatagramStream,
+};
 use wasmtime_wasi::p2::bindings::sockets::{instance_network, network, tcp_create_socket, udp_create_socket};
 use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, DynPollable, IoError, Network, SocketError, SocketResult, TcpSocket, UdpSocket,
@@ -52,16 +55,24 @@ crossing! { impl ip_name_lookup::HostResolveAddressStream, "wasi:sockets/ip-name
 }
 
 crossing! { impl tcp::HostTcpSocket, "wasi:sockets/tcp", nothing;
-    async fn start_bind(socket: Resource<TcpSocket>, network: Resource<Network>, local_address: IpSocketAddress) -> SocketResult<()>
+    async fn start_bind(
+        socket: Resource<TcpSocket>, network: Resource<Network>, local_address: IpSocketAddress
+    ) -> SocketResult<()>
         = "[method]tcp-socket.start-bind";
     fn finish_bind(socket: Resource<TcpSocket>) -> SocketResult<()> = "[method]tcp-socket.finish-bind";
-    fn start_connect(socket: Resource<TcpSocket>, network: Resource<Network>, remote_address: IpSocketAddress) -> SocketResult<()>
+    fn start_connect(
+        socket: Resource<TcpSocket>, network: Resource<Network>, remote_address: IpSocketAddress
+    ) -> SocketResult<()>
         = "[method]tcp-socket.start-connect";
-    fn finish_connect(socket: Resource<TcpSocket>) -> SocketResult<(Resource<DynInputStream>, Resource<DynOutputStream>)>
+    fn finish_connect(
+        socket: Resource<TcpSocket>
+    ) -> SocketResult<(Resource<DynInputStream>, Resource<DynOutputStream>)>
         = "[method]tcp-socket.finish-connect";
     async fn start_listen(socket: Resource<TcpSocket>) -> SocketResult<()> = "[method]tcp-socket.start-listen";
     fn finish_listen(socket: Resource<TcpSocket>) -> SocketResult<()> = "[method]tcp-socket.finish-listen";
-    fn accept(socket: Resource<TcpSocket>) -> SocketResult<(Resource<TcpSocket>, Resource<DynInputStream>, Resource<DynOutputStream>)>
+    fn accept(
+        socket: Resource<TcpSocket>
+    ) -> SocketResult<(Resource<TcpSocket>, Resource<DynInputStream>, Resource<DynOutputStream>)>
         = "[method]tcp-socket.accept";
     fn local_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress> = "[method]tcp-socket.local-address";
     fn remote_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>
@@ -100,10 +111,14 @@ crossing! { impl tcp::HostTcpSocket, "wasi:sockets/tcp", nothing;
 }
 
 crossing! { impl udp::HostUdpSocket, "wasi:sockets/udp", nothing;
-    async fn start_bind(socket: Resource<UdpSocket>, network: Resource<Network>, local_address: IpSocketAddress) -> SocketResult<()>
+    async fn start_bind(
+        socket: Resource<UdpSocket>, network: Resource<Network>, local_address: IpSocketAddress
+    ) -> SocketResult<()>
         = "[method]udp-socket.start-bind";
     fn finish_bind(socket: Resource<UdpSocket>) -> SocketResult<()> = "[method]udp-socket.finish-bind";
-    async fn stream(socket: Resource<UdpSocket>, remote_address: Option<IpSocketAddress>) -> SocketResult<(Resource<IncomingDatagramStream>, Resource<OutgoingDatagramStream>)>
+    async fn stream(
+        socket: Resource<UdpSocket>, remote_address: Option<IpSocketAddress>
+    ) -> SocketResult<(Resource<IncomingDatagramStream>, Resource<OutgoingDatagramStream>)>
         = "[method]udp-socket.stream";
     fn local_address(socket: Resource<UdpSocket>) -> SocketResult<IpSocketAddress> = "[method]udp-socket.local-address";
     fn remote_address(socket: Resource<UdpSocket>) -> SocketResult<IpSocketAddress>

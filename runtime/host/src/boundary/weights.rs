@@ -15,8 +15,8 @@ use super::crossing::{Crossed, Refusal};
 use super::ends::Refused;
 use super::offers::{kv, log, toolbox};
 
-/// What the contents of a list or string cost beside themselves: a pointer and a length in the guest's memory. It keeps a list of empty
-/// strings from being free.
+/// What the contents of a list or string cost beside themselves: a pointer and a length in the guest's memory. It
+/// keeps a list of empty strings from being free.
 const POINTER_AND_LENGTH: u64 = 8;
 
 macro_rules! as_large_as_it_is {
@@ -35,8 +35,9 @@ macro_rules! as_large_as_it_is {
 as_large_as_it_is! {
     (), bool, u8, u16, u32, u64, i32,
     wall_clock::Datetime,
-    filesystem::Advice, filesystem::DescriptorFlags, filesystem::DescriptorStat, filesystem::DescriptorType, filesystem::ErrorCode,
-    filesystem::MetadataHashValue, filesystem::NewTimestamp, filesystem::OpenFlags, filesystem::PathFlags,
+    filesystem::Advice, filesystem::DescriptorFlags, filesystem::DescriptorStat, filesystem::DescriptorType,
+    filesystem::ErrorCode, filesystem::MetadataHashValue, filesystem::NewTimestamp, filesystem::OpenFlags,
+    filesystem::PathFlags,
     network::ErrorCode, network::IpAddress, network::IpAddressFamily, network::IpSocketAddress,
     tcp::ShutdownType,
     log::Level,
@@ -112,7 +113,10 @@ with_its_texts! {
     http::ErrorCode, |code| if let http::ErrorCode::InternalError(Some(text)) = code { text.len() } else { 0 };
     kv::Page, |page| page.keys.iter().map(String::len).sum::<usize>() + page.next.as_ref().map_or(0, String::len);
     kv::Error, |error| match error {
-        kv::Error::NotGranted(text) | kv::Error::InvalidKey(text) | kv::Error::OverQuota(text) | kv::Error::Unavailable(text) => text.len(),
+        kv::Error::NotGranted(text)
+        | kv::Error::InvalidKey(text)
+        | kv::Error::OverQuota(text)
+        | kv::Error::Unavailable(text) => text.len(),
     };
     toolbox::Error, |error| match error {
         toolbox::Error::NotGranted(text) => text.len(),
@@ -143,9 +147,13 @@ macro_rules! errors {
 }
 errors! {
     wasmtime::Error, trap std::convert::identity, refuse wasmtime::Error::from;
-    StreamError, trap StreamError::Trap, refuse |_| StreamError::LastOperationFailed(io::Error::from(io::ErrorKind::PermissionDenied).into());
+    StreamError, trap StreamError::Trap, refuse |_| StreamError::LastOperationFailed(not_permitted().into());
     FsError, trap FsError::trap, refuse |_| filesystem::ErrorCode::NotPermitted.into();
     SocketError, trap SocketError::trap, refuse |_| network::ErrorCode::AccessDenied.into();
     HttpError, trap HttpError::trap, refuse |_| http::ErrorCode::HttpRequestDenied.into();
     HeaderError, trap HeaderError::trap, refuse |_| http::HeaderError::Forbidden.into();
+}
+
+fn not_permitted() -> io::Error {
+    io::ErrorKind::PermissionDenied.into()
 }

@@ -15,7 +15,7 @@ use super::file::{self, FileError, Links};
 use super::resolve::SETTLING_RETRY_MS;
 use crate::code::EngineClass;
 use crate::schema::inert;
-use crate::schema::shape::{self, Export, Import, NotCallable, OtherExport, Shape};
+use crate::schema::shape::{self, Export, Import, ImportKind, NotCallable, OtherExport, Shape};
 
 /// A component whose bytes have settled and can be read. Calls in flight hold it by its `Arc`, whatever becomes of the file.
 pub struct Component {
@@ -99,9 +99,14 @@ impl Component {
         }
     }
 
-    /// The full names of what it imports, in its own order.
+    /// The full names of what a host would have to provide, in the component's own order. Types alone need nobody.
     pub fn imports(&self) -> impl Iterator<Item = &str> {
-        self.imports.iter().map(|import| import.name.as_str())
+        let provided = |import: &&Import| match &import.kind {
+            ImportKind::Interface { functions } => !functions.is_empty(),
+            ImportKind::Function => true,
+            ImportKind::Other(what) => *what != "type",
+        };
+        self.imports.iter().filter(provided).map(|import| import.name.as_str())
     }
 
     /// The class of engine that its declarations need.

@@ -182,8 +182,7 @@ mod tests {
             torn: vec![Torn { file: "f".into(), offset: 1, bytes: 2, digest: Digest::of(b"") }],
             witnessed: vec![Witnessed { writer, number: 1, line: Digest::of(b"") }],
         };
-        let checkpoint =
-            Checkpoint::after(last, writer, (20, Digest::of(b"x")), UnixMillis(5), signer.public, &notes);
+        let checkpoint = Checkpoint::after(last, writer, (20, Digest::of(b"x")), UnixMillis(5), signer.public, &notes);
         let mut line = checkpoint.line(&signer);
         let claim = Checkpoint::parse(&line).expect("reads back");
         assert!(claim.is_signed_by(signer.public));

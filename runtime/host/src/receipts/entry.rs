@@ -3,6 +3,7 @@
 //! The layout is fixed to the byte, and what is hashed is the receipt's text as written. A line has one spelling, so
 //! no byte of it can change unseen; a reader that parsed and re-serialised could not promise that.
 
+use serde::Serialize;
 use serde_json::Error as JsonError;
 use sha2::{Digest as _, Sha256};
 use toolcell_core::{Digest, Receipt, Sealed};
@@ -49,7 +50,7 @@ pub(super) enum DraftError {
 }
 
 impl Draft {
-    pub(super) fn new(writer: WriterName, receipt: &Receipt) -> Result<Self, DraftError> {
+    pub(super) fn new(writer: WriterName, receipt: &impl Serialize) -> Result<Self, DraftError> {
         let mut buffer = Vec::with_capacity(2048);
         buffer.resize(HEADER_MAX, 0);
         serde_json::to_writer(&mut buffer, receipt).map_err(DraftError::Json)?;

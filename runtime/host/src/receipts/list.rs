@@ -46,8 +46,13 @@ pub enum Order {
 pub fn list(dir: &Path, filter: Filter) -> Result<Entries, ListError> {
     let chains = files::scan(dir)?;
     let chains = chains.into_iter().map(|(name, files)| Chain::new(dir, name, files.segments, filter.order)).collect();
-    let mut entries =
-        Entries { left: filter.limit.unwrap_or(usize::MAX), filter, chains, heads: BinaryHeap::new(), errors: VecDeque::new() };
+    let mut entries = Entries {
+        left: filter.limit.unwrap_or(usize::MAX),
+        filter,
+        chains,
+        heads: BinaryHeap::new(),
+        errors: VecDeque::new(),
+    };
     for chain in 0..entries.chains.len() {
         entries.refill(chain);
     }
@@ -184,13 +189,11 @@ impl Chain {
 
     fn next(&mut self, filter: &Filter) -> Result<Option<Sealed>, ListError> {
         loop {
-            let segment = match &mut self.open {
-                Some(segment) => segment,
-                None => {
-                    let Some(number) = self.segments.pop() else { return Ok(None) };
-                    let path = self.dir.join(self.name.segment(number));
-                    self.open.insert(Segment::open(path, self.order)?)
-                }
+            let segment = if let Some(segment) = &mut self.open {
+                segment
+            } else {
+                let Some(number) = self.segments.pop() else { return Ok(None) };
+                self.open.insert(Segment::open(self.dir.join(self.name.segment(number)), self.order)?)
             };
             let Some((offset, line)) = segment.line()? else {
                 self.open = None;

@@ -25,6 +25,9 @@ use super::slot::{Place, Skipped, Slot};
 /// How many other writers a process names in its first checkpoint. It bounds what opening a crowded folder costs.
 const WITNESSED_MAX: usize = 16;
 
+/// A receipt is signed after this many at the latest, unless the disk is slower than the calls.
+const CHECKPOINT_EVERY: NonZeroU64 = NonZeroU64::new(256).expect("256 is not zero");
+
 /// Seals receipts into one chain of a folder. Threads share it; another process gets a chain of its own.
 ///
 /// Dropping it signs what is not signed yet; [`ReceiptLog::close`] does the same and answers with the error.
@@ -47,7 +50,8 @@ pub struct Options {
     pub key: Option<PathBuf>,
     /// A segment is ended once it is this long, in bytes; 64 MiB by default.
     pub segment_bytes: u64,
-    /// A checkpoint is due after so many receipts; 256 by default. It bounds what can be cut off unseen.
+    /// A checkpoint is due after so many receipts; 256 by default. It bounds what can be cut off unseen, but for what
+    /// is sealed while the disk is waited for.
     pub checkpoint_every: NonZeroU64,
     /// A checkpoint of unsigned receipts is due after so long; five seconds by default. None: only by number.
     pub checkpoint_after: Option<Duration>,
@@ -61,7 +65,7 @@ impl Options {
             anchor: None,
             key: None,
             segment_bytes: 64 << 20,
-            checkpoint_every: NonZeroU64::new(256).expect("256 is not zero"),
+            checkpoint_every: CHECKPOINT_EVERY,
             checkpoint_after: Some(Duration::from_secs(5)),
         }
     }
@@ -146,7 +150,8 @@ impl ReceiptLog {
         self.shared.signer.public
     }
 
-    /// The chains that were free but not gone on with at opening, because their files do not fit together.
+    /// The chains that were met at opening before this one was taken, and not gone on with because their files do not
+    /// fit together. There may be more: [`super::verify`] looks at all.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
@@ -175,7 +180,10 @@ impl Drop for ReceiptLog {
 
 impl fmt::Debug for ReceiptLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReceiptLog").field("dir", &self.shared.dir).field("writer", &self.shared.writer).finish()
+        f.debug_struct("ReceiptLog")
+            .field("dir", &self.shared.dir)
+            .field("writer", &self.shared.writer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -200,7 +208,9 @@ pub enum SealError {
     #[error("the receipt cannot be written as JSON")]
     Json(#[source] serde_json::Error),
     /// No reader would take so long a line.
-    #[error("the receipt takes {bytes} bytes, and a line holds at most {LINE_MAX}; shorten the caller or the lists in it")]
+    #[error(
+        "the receipt takes {bytes} bytes, and a line holds at most {LINE_MAX}; shorten the caller or the lists in it"
+    )]
     TooLong {
         /// The length of its line.
         bytes: usize,
@@ -284,7 +294,9 @@ impl Shared {
         let sequence = chain.sequence + 1;
         let (hash, line) = draft.line(self.writer, sequence, chain.hash);
         let segment = chain.segment.as_mut().expect("a segment was begun above");
-        segment.append(line).map_err(|error| FileError::of("write", &self.segment_path(chain.segment_number))(error))?;
+        segment
+            .append(line)
+            .map_err(|error| FileError::of("write", &self.segment_path(chain.segment_number))(error))?;
         chain.sequence = sequence;
         Ok((sequence, mem::replace(&mut chain.hash, hash), hash))
     }
@@ -366,8 +378,7 @@ impl Shared {
         let line = checkpoint.line(&self.signer);
         let path = self.dir.join(self.writer.checkpoints());
         notary.checkpoints.append(&[&*line, b"\n"].concat()).map_err(FileError::of("write", &path))?;
-        notary.signed =
-            Signed { number: checkpoint.number, sequence: place.0, hash: place.1, line: Digest::of(&line) };
+        notary.signed = Signed { number: checkpoint.number, sequence: place.0, hash: place.1, line: Digest::of(&line) };
         notary.notes = Notes::default();
         notary.unanchored = Some(line);
         notary.checkpoints.medium().sync_data().map_err(FileError::of("sync", &path))?;

@@ -19,11 +19,13 @@
 //! Someone who can write to the folder but has neither the key nor the anchor
 //! - can hide nothing that a checkpoint covers as long as the checkpoint survives: a changed, removed, inserted or
 //!   moved receipt shows, and so does a changed or removed checkpoint in the middle;
-//! - can cut, replace or extend what is not covered yet: at most the last [`Options::checkpoint_every`] receipts or
-//!   those of the last [`Options::checkpoint_after`], and everything since the last checkpoint of a process that was
-//!   killed. `verify` warns about every receipt without a signature, including those that a later process adopted;
-//! - can cut receipts *and* checkpoints back to an earlier checkpoint. Only an anchor shows that, or another writer
-//!   that happened to witness a later checkpoint. The same goes for deleting all files of a writer.
+//! - can cut, replace or extend what is not covered yet: usually the last [`Options::checkpoint_every`] receipts or
+//!   those of the last [`Options::checkpoint_after`]; more while the disk is slower than the calls (some thousands
+//!   at a hundred thousand calls a second), and all since the last checkpoint of a process that was killed. `verify`
+//!   warns about every receipt without a signature, including those that a later process adopted;
+//! - can cut the checkpoints back to an earlier one, and then the receipts behind it, or replace them by others, which
+//!   shows as a long unsigned tail. Only an anchor shows more, or another writer that happened to witness a later
+//!   checkpoint. The same goes for deleting all files of a writer.
 //!
 //! Someone who has the key can rewrite everything. Someone who can put back an old copy of the folder together with
 //! an old copy of the anchor can go back to that day. Nothing here proves that a receipt told the truth.
@@ -34,6 +36,7 @@ mod checkpoint;
 mod entry;
 mod files;
 mod keys;
+mod known;
 mod lines;
 mod list;
 mod log;

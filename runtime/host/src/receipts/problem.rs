@@ -158,7 +158,9 @@ pub enum Problem {
     #[error("the head in the anchor is malformed or not signed with the trusted key")]
     BadHead,
     /// A writer whose first checkpoint is gone with all others.
-    #[error("there are receipts but no checkpoint that can be trusted, and every writer signs one before its first receipt")]
+    #[error(
+        "there are receipts but no checkpoint that can be trusted, and every writer signs one before its first receipt"
+    )]
     NoCheckpoints,
     /// All checkpoints of a writer are gone.
     #[error("this writer's checkpoints are gone, but {known_by} knows them")]

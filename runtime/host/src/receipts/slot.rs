@@ -42,6 +42,9 @@ pub struct Skipped {
     pub reason: String,
 }
 
+/// A file's last whole line, where it has one.
+type LastLine = Option<Vec<u8>>;
+
 /// The folder, its anchor and its key: what taking a slot needs.
 pub(super) struct Place<'a> {
     pub(super) dir: &'a Path,
@@ -208,7 +211,7 @@ impl Place<'_> {
         path: &Path,
         file: File,
         notes: &mut Notes,
-    ) -> Result<(Appender<Arc<File>>, Option<Vec<u8>>), FileError> {
+    ) -> Result<(Appender<Arc<File>>, LastLine), FileError> {
         let tail = files::tail(&file).map_err(FileError::of("read", path))?;
         if !tail.torn.is_empty() {
             let torn = Torn {

@@ -13,8 +13,9 @@ use toolcell_core::{Digest, UnixMillis};
 
 use super::checkpoint::Checkpoint;
 use super::entry::{Entry, genesis};
-use super::files::{self, FileError, LINE_MAX, WriterFiles, WriterName};
+use super::files::{self, FileError, WriterFiles, WriterName};
 use super::keys::{KeyError, PUBLIC, PublicKey};
+use super::known::{Head, Known};
 use super::lines::{Line, Lines};
 use super::problem::{Finding, Problem, Severity};
 
@@ -122,8 +123,9 @@ pub fn verify(dir: &Path, trust: &Trust) -> Result<Report, VerifyError> {
     }
     let segments = files::scan(dir)?;
     let segments = |name| segments.get(&name).map_or(&[][..], |files| &files.segments);
-    let chains =
-        ends.into_iter().map(|(name, end)| Chain::new(dir, name, key, known.heads.get(&name)).check(end, segments(name)));
+    let chains = ends
+        .into_iter()
+        .map(|(name, end)| Chain::new(dir, name, key, known.heads.get(&name)).check(end, segments(name)));
     Ok(Report { key, writers: chains.collect(), findings: common.list })
 }
 
@@ -148,72 +150,16 @@ fn trusted_key(dir: &Path, trust: &Trust, common: &mut Findings) -> Result<Optio
     Ok(key)
 }
 
-/// The highest checkpoint of each writer that somebody other than its own files vouches for.
+/// Findings of one writer, or of the folder, as many as are kept.
 #[derive(Default)]
-struct Known {
-    heads: BTreeMap<WriterName, Head>,
-}
-
-struct Head {
-    number: u64,
-    line: Digest,
-    by: String,
-}
-
-impl Known {
-    fn add(&mut self, writer: WriterName, head: Head) {
-        let highest = self.heads.get(&writer).is_none_or(|known| known.number < head.number);
-        if highest {
-            self.heads.insert(writer, head);
-        }
-    }
-
-    fn read_heads(&mut self, anchor: &Path, key: Option<PublicKey>, common: &mut Findings) -> Result<(), FileError> {
-        for (name, files) in files::scan(anchor)? {
-            if !files.head {
-                continue;
-            }
-            let path = anchor.join(name.head());
-            let head = files::read_small(&path, LINE_MAX);
-            let claim = head.as_deref().ok().and_then(Checkpoint::parse);
-            let claim = claim.filter(|claim| key.is_some_and(|key| claim.is_signed_by(key)));
-            match claim.filter(|claim| claim.checkpoint.writer_name() == name) {
-                Some(claim) => {
-                    let signed = claim.signed();
-                    self.add(name, Head { number: signed.number, line: signed.line, by: "the anchor".into() });
-                }
-                None => common.add(&path.display().to_string(), None, None, Problem::BadHead),
-            }
-        }
-        Ok(())
-    }
-
-    /// Collects what one writer says about others. What is wrong with its own checkpoints is found later.
-    fn read_witnesses(&mut self, dir: &Path, name: WriterName, key: Option<PublicKey>) {
-        let (Some(key), Ok(file)) = (key, files::open_read(&dir.join(name.checkpoints()))) else { return };
-        let mut lines = Lines::new(file, u64::MAX);
-        while let Ok(Some((_, line))) = lines.next() {
-            let Line::Whole(line) = line else { continue };
-            let Some(claim) = Checkpoint::parse(line) else { continue };
-            if !claim.checkpoint.witnessed.is_empty() && claim.is_signed_by(key) {
-                for witnessed in &claim.checkpoint.witnessed {
-                    let head = Head { number: witnessed.number, line: witnessed.line, by: format!("writer {name}") };
-                    self.add(witnessed.writer, head);
-                }
-            }
-        }
-    }
-}
-
-#[derive(Default)]
-struct Findings {
+pub(super) struct Findings {
     list: Vec<Finding>,
     more: u64,
     severity: Option<Severity>,
 }
 
 impl Findings {
-    fn add(&mut self, file: &str, line: Option<u64>, sequence: Option<u64>, problem: Problem) {
+    pub(super) fn add(&mut self, file: &str, line: Option<u64>, sequence: Option<u64>, problem: Problem) {
         let severity = problem.severity();
         self.severity = self.severity.max(Some(severity));
         if self.list.len() < FINDINGS_MAX {
@@ -273,7 +219,8 @@ impl<'a> Chain<'a> {
                 Err(error) => self.findings.add(&file, None, None, Problem::refused(&error)),
             }
         }
-        self.check_end(&file, segments.last().map(|&number| self.name.segment(number)));
+        let last = segments.last().map(|&number| self.name.segment(number));
+        self.check_end(&file, last.as_deref());
         WriterReport {
             writer: self.name.to_string(),
             entries: self.entries,
@@ -357,13 +304,13 @@ impl<'a> Chain<'a> {
         }
     }
 
-    fn check_end(&mut self, checkpoints: &str, last_segment: Option<String>) {
+    fn check_end(&mut self, checkpoints: &str, last_segment: Option<&str>) {
         while self.checkpoints.next.is_some() {
             self.checkpoints.advance(self.known, &mut self.findings);
         }
         let last = self.expected - 1;
         let signed = self.checkpoints.last.map_or(0, |last| last.sequence);
-        let file = last_segment.as_deref().unwrap_or(checkpoints);
+        let file = last_segment.unwrap_or(checkpoints);
         if self.checkpoints.last.is_none() && last > 0 {
             self.findings.add(checkpoints, None, None, Problem::NoCheckpoints);
         }
@@ -499,4 +446,3 @@ fn open_with_length(path: &Path) -> Result<(File, u64), FileError> {
     let len = file.metadata().map_err(FileError::of("read", path))?.len();
     Ok((file, len))
 }
-

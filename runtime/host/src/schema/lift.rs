@@ -336,7 +336,7 @@ mod tests {
         let vals = vec![Val::Variant("case-9999".into(), Some(Box::new(Val::Bool(true)))); 500_000];
         let started = Instant::now();
         assert!(text(&list(Type::Variant(cases.into())), &Val::List(vals), 1 << 28, 10_000_000).is_ok());
-        assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(20), "took {:?}", started.elapsed());
     }
 
     #[test]

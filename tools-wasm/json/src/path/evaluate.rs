@@ -334,12 +334,11 @@ impl<'d> Evaluator<'d> {
                 let right = self.value(right, current)?;
                 self.compare(&left, *comparison, &right)
             }
-            Test::Match(text, pattern) => {
-                let text = self.value(text, current)?;
-                let Value::Json(Json::String(text)) = text else {
+            Test::Match(subject, pattern) => {
+                let Value::Json(Json::String(subject)) = self.value(subject, current)? else {
                     return Ok(false);
                 };
-                self.matches(text, pattern, current)
+                self.matches(subject, pattern, current)
             }
         }
     }

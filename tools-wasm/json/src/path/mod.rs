@@ -1,8 +1,8 @@
-//! JSONPath (RFC 9535): an expression is parsed and type-checked once into a [`Query`], then evaluated.
+//! `JSONPath` (RFC 9535): an expression is parsed and type-checked once into a [`Query`], then evaluated.
 //!
 //! Nothing here can run away: nesting is bounded where the expression is parsed, steps, nodes and output where it is
 //! evaluated, and patterns run on an automaton in linear time. That, and escapes in normalized paths, is why it is not
-//! one of the crates for JSONPath: `$[0,0][0,0][0,0]…` doubles with each segment, and they follow it until memory ends.
+//! one of the crates for `JSONPath`: `$[0,0][0,0][0,0]…` doubles with each segment, and they follow it until memory ends.
 
 mod evaluate;
 mod parse;

@@ -22,7 +22,7 @@ pub(super) fn parse(path: &str) -> Result<Query<'_>, PathError> {
     parser.expression().map_err(|problem| PathError { character: path[..parser.at].chars().count() + 1, problem })
 }
 
-/// Why a text is not a JSONPath expression, and where.
+/// Why a text is not a `JSONPath` expression, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("character {character} of the JSONPath expression: {problem}")]
 pub struct PathError {
@@ -102,6 +102,9 @@ struct Parser<'p> {
     at: usize,
     nesting: usize,
 }
+
+/// What is expected where a lone `=` stands, the most common slip in filters.
+const COMPARISON: &str = "== (one = is no comparison)";
 
 type Parsed<T> = Result<T, PathProblem>;
 
@@ -286,6 +289,12 @@ impl<'p> Parser<'p> {
             Some('@' | '$') => {
                 let query = self.filter_query()?;
                 if !self.comparison_follows() {
+                    let end = self.at;
+                    self.blank();
+                    if self.peek() == Some('=') {
+                        return Err(self.unexpected(COMPARISON));
+                    }
+                    self.at = end;
                     return Ok(Test::Exists(query));
                 }
                 self.singular(query, start)?
@@ -302,13 +311,11 @@ impl<'p> Parser<'p> {
         };
         self.blank();
         let Some(comparison) = self.comparison() else {
-            return Err(match self.peek() {
-                Some('=') => self.unexpected("== (one = is no comparison)"),
-                _ => {
-                    self.at = start;
-                    PathProblem::NotCondition
-                }
-            });
+            if self.peek() == Some('=') {
+                return Err(self.unexpected(COMPARISON));
+            }
+            self.at = start;
+            return Err(PathProblem::NotCondition);
         };
         self.blank();
         let right = self.operand()?;

@@ -8,10 +8,14 @@ use std::fs::File;
 use std::io;
 
 use rustix::fs::{AtFlags, Dir, FileType, statat};
+use wasmtime::component::Resource;
 use wasmtime_wasi::p2::FsResult;
-use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, HostDirectoryEntryStream,
+};
 use wasmtime_wasi::runtime::spawn_blocking;
 
+use crate::boundary::Inner;
 use crate::boundary::budget::Slot;
 
 /// How many entries are read in one go.
@@ -31,7 +35,8 @@ impl Listing {
         Ok(Self { source: Some(Dir::read_from(directory)?), ready: VecDeque::new(), _slot: slot })
     }
 
-    /// The next entry; none at the end. An entry whose name is not Unicode is an error, and the next call goes on after it.
+    /// The next entry; none at the end. An entry whose name is not Unicode is an error, and the next call goes on
+    /// after it.
     pub(super) async fn next(&mut self) -> FsResult<Option<DirectoryEntry>> {
         if self.ready.is_empty()
             && let Some(mut source) = self.source.take()
@@ -92,5 +97,25 @@ fn described(kind: FileType) -> DescriptorType {
         FileType::CharacterDevice => DescriptorType::CharacterDevice,
         FileType::BlockDevice => DescriptorType::BlockDevice,
         FileType::Unknown => DescriptorType::Unknown,
+    }
+}
+
+/// The streams in the table are [`Listing`]s; Wasmtime's type is only what the bindings call them, and cannot be made
+/// here.
+fn listing(stream: &Resource<DirectoryEntryStream>) -> Resource<Listing> {
+    Resource::new_own(stream.rep())
+}
+
+impl HostDirectoryEntryStream for Inner<'_> {
+    async fn read_directory_entry(
+        &mut self,
+        stream: Resource<DirectoryEntryStream>,
+    ) -> FsResult<Option<DirectoryEntry>> {
+        self.0.table.get_mut(&listing(&stream))?.next().await
+    }
+
+    fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        self.0.table.delete(listing(&stream))?;
+        Ok(())
     }
 }

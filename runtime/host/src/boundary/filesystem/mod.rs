@@ -1,22 +1,25 @@
 //! `wasi:filesystem`: the folders that were granted, and nothing above, beside or behind them.
 //!
-//! A folder is held by its descriptor from the moment the policy is made, so swapping it later changes nothing. Paths are
-//! resolved beneath it by the kernel (`openat2`, `RESOLVE_BENEATH`) or, on older systems, by cap-primitives step by step: `..` that leads out,
-//! absolute paths, links that lead out and the links of `/proc` are refused. Only regular files and directories are opened, without
-//! blocking, so that a FIFO or a device is neither waited for nor touched.
+//! A folder is held by its descriptor from the moment the policy is made, so swapping it later changes nothing. Paths
+//! are resolved beneath it by the kernel (`openat2`, `RESOLVE_BENEATH`) or, on older systems, by cap-primitives step
+//! by step: `..` that leads out, absolute paths, links that lead out and the links of `/proc` are refused. Only
+//! regular files and directories are opened, without blocking, so that a FIFO or a device is neither waited for nor
+//! touched.
 //!
 //! Not offered, on purpose:
 //! - `symlink-at`, always refused. A link is followed by others who use the folder, and they are not held to it.
 //! - `advise`, which has no effect: it would read outside the read budget and evict what others have cached.
 //! - timestamps finer than the clocks', and the host's own time for "now".
 //!
-//! Charged before the effect: bytes written, the hole that a write or a new size makes, and [`NEW_NAME`] for every file,
-//! directory or link that appears. Charged as it happens: bytes read. Counted while they last: open descriptors and streams.
+//! Charged before the effect: bytes written, the hole that a write or a new size makes, and [`NEW_NAME`] for every
+//! file, directory or link that appears. Charged as it happens: bytes read. Counted while they last: open descriptors
+//! and streams.
 
 mod listing;
 mod open;
 mod serve;
 mod streams;
+mod times;
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -26,8 +29,8 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult, IoEr
 use super::Inner;
 use super::crossing::crossing;
 
-/// What a new name costs of the write budget, in bytes: about what a file system needs for an inode and its entry. Without it, empty
-/// files could use up a disk for nothing.
+/// What a new name costs of the write budget, in bytes: about what a file system needs for an inode and its entry.
+/// Without it, empty files could use up a disk for nothing.
 const NEW_NAME: u64 = 1_024;
 
 /// The most that one read gives, and so the most that it allocates.
@@ -67,15 +70,18 @@ crossing! { impl types::HostDescriptor, "wasi:filesystem/types", |state| &mut In
     ) -> FsResult<types::DescriptorStat>
         = "[method]descriptor.stat-at";
     async fn set_times_at(
-        descriptor: Resource<Descriptor>, path_flags: types::PathFlags, path: String, accessed: types::NewTimestamp, modified: types::NewTimestamp
+        descriptor: Resource<Descriptor>, path_flags: types::PathFlags, path: String, accessed: types::NewTimestamp,
+        modified: types::NewTimestamp
     ) -> FsResult<()>
         = "[method]descriptor.set-times-at";
     async fn link_at(
-        descriptor: Resource<Descriptor>, old_path_flags: types::PathFlags, old_path: String, new_descriptor: Resource<Descriptor>, new_path: String
+        descriptor: Resource<Descriptor>, old_path_flags: types::PathFlags, old_path: String,
+        new_descriptor: Resource<Descriptor>, new_path: String
     ) -> FsResult<()>
         = "[method]descriptor.link-at";
     async fn open_at(
-        descriptor: Resource<Descriptor>, path_flags: types::PathFlags, path: String, open_flags: types::OpenFlags, flags: types::DescriptorFlags
+        descriptor: Resource<Descriptor>, path_flags: types::PathFlags, path: String, open_flags: types::OpenFlags,
+        flags: types::DescriptorFlags
     ) -> FsResult<Resource<Descriptor>>
         = "[method]descriptor.open-at";
     async fn readlink_at(descriptor: Resource<Descriptor>, path: String) -> FsResult<String>

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use cap_primitives::fs::{FollowSymlinks, Metadata, OpenOptions, OpenOptionsExt, open, stat};
 use rustix::fs::OFlags;
+use wasmtime_wasi::filesystem::OpenMode;
+use wasmtime_wasi::p2::bindings::filesystem::types::OpenFlags;
 
 use super::NEW_NAME;
 use crate::boundary::budget::Shared;
@@ -14,12 +16,12 @@ use crate::boundary::ends::Exhausted;
 /// How to open.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted {
-    pub(super) follow: bool,
-    pub(super) read: bool,
-    pub(super) write: bool,
-    pub(super) create: bool,
-    pub(super) exclusive: bool,
-    pub(super) truncate: bool,
+    /// Whether a link at the end of the path is followed; those on the way always are, as far as they stay inside.
+    pub(super) follow: FollowSymlinks,
+    /// What the descriptor is for.
+    pub(super) mode: OpenMode,
+    /// What to make, replace or cut on the way.
+    pub(super) flags: OpenFlags,
 }
 
 /// What a path turned out to be.
@@ -50,28 +52,17 @@ impl From<Exhausted> for NotOpened {
 
 /// Opens `path` beneath `folder`. It waits for the disk, never for another process.
 ///
-/// What is there is looked at first, because opening a device can have effects of its own, and once more when it is open,
-/// because it may have been exchanged meanwhile. Truncating comes last, when it is known to be a regular file.
+/// What is there is looked at first, because opening a device can have effects of its own, and once more when it is
+/// open, because it may have been exchanged meanwhile. Truncating comes last, when it is known to be a regular file.
 pub(super) fn beneath(folder: &File, path: &Path, wanted: Wanted, shared: &Shared) -> Result<Opened, NotOpened> {
-    let follow = if wanted.follow { FollowSymlinks::Yes } else { FollowSymlinks::No };
-    match stat(folder, path, follow) {
+    let create = wanted.flags.contains(OpenFlags::CREATE);
+    match stat(folder, path, wanted.follow) {
         Ok(found) if is_plain(&found) || found.is_symlink() => {}
         Ok(_) => return Err(NotOpened::Special),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && wanted.create => shared.write(NEW_NAME)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && create => shared.write(NEW_NAME)?,
         Err(error) => return Err(error.into()),
     }
-    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    if !wanted.follow {
-        flags |= OFlags::NOFOLLOW;
-    }
-    let mut options = OpenOptions::new();
-    options.read(wanted.read).write(wanted.write).custom_flags(flags.bits().cast_signed());
-    if wanted.exclusive && wanted.create {
-        options.create_new(true);
-    } else {
-        options.create(wanted.create);
-    }
-    let file = open(folder, path, &options)?;
+    let file = open(folder, path, &options(wanted))?;
     let found = Metadata::from_file(&file)?;
     if found.is_dir() {
         return Ok(Opened::Dir(file));
@@ -79,10 +70,27 @@ pub(super) fn beneath(folder: &File, path: &Path, wanted: Wanted, shared: &Share
     if !found.is_file() {
         return Err(NotOpened::Special);
     }
-    if wanted.truncate {
+    if wanted.flags.contains(OpenFlags::TRUNCATE) {
         file.set_len(0)?;
     }
     Ok(Opened::File(file))
+}
+
+fn options(wanted: Wanted) -> OpenOptions {
+    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    if wanted.follow == FollowSymlinks::No {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let mut options = OpenOptions::new();
+    options.read(wanted.mode.contains(OpenMode::READ)).write(wanted.mode.contains(OpenMode::WRITE));
+    options.custom_flags(flags.bits().cast_signed());
+    let create = wanted.flags.contains(OpenFlags::CREATE);
+    if create && wanted.flags.contains(OpenFlags::EXCLUSIVE) {
+        options.create_new(true);
+    } else {
+        options.create(create);
+    }
+    options
 }
 
 fn is_plain(found: &Metadata) -> bool {

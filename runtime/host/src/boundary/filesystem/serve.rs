@@ -1,25 +1,25 @@
 //! What stands behind the functions of descriptors: checks and charges, and Wasmtime's own implementation after them.
 
-use std::fs::{File, FileTimes};
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
+use cap_primitives::fs::FollowSymlinks;
 use toolcell_core::manifest::Access;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File as OpenFile, FsPerms, OpenMode, WasiFilesystemCtxView};
-use wasmtime_wasi::p2::bindings::filesystem::types::{
-    self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, HostDescriptor,
-    HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
-};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntryStream, ErrorCode, HostDescriptor,
+    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult, IoError};
 use wasmtime_wasi::runtime::spawn_blocking;
 
 use super::listing::Listing;
 use super::open::{NotOpened, Opened, Wanted, beneath};
 use super::streams::{FileReader, FileWriter, hole};
-use super::{MAX_READ, NEW_NAME};
+use super::{MAX_READ, NEW_NAME, times};
 use crate::boundary::{CallState, Exhausted, Inner};
 
 /// Reasons for the receipt.
@@ -141,8 +141,9 @@ impl HostDescriptor for Inner<'_> {
         flags: DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
         let directory = self.directory(&descriptor)?.clone();
-        let synchronised =
-            DescriptorFlags::FILE_INTEGRITY_SYNC | DescriptorFlags::DATA_INTEGRITY_SYNC | DescriptorFlags::REQUESTED_WRITE_SYNC;
+        let synchronised = DescriptorFlags::FILE_INTEGRITY_SYNC
+            | DescriptorFlags::DATA_INTEGRITY_SYNC
+            | DescriptorFlags::REQUESTED_WRITE_SYNC;
         if flags.intersects(synchronised) {
             return Err(ErrorCode::Unsupported.into());
         }
@@ -151,21 +152,15 @@ impl HostDescriptor for Inner<'_> {
         {
             return Err(ErrorCode::Invalid.into());
         }
-        let writes = flags.contains(DescriptorFlags::WRITE) || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
+        let writes =
+            flags.contains(DescriptorFlags::WRITE) || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
         if writes {
             self.writable(&descriptor)?;
         }
-        let wanted = Wanted {
-            follow: path_flags.contains(PathFlags::SYMLINK_FOLLOW),
-            read: flags.contains(DescriptorFlags::READ) || !flags.contains(DescriptorFlags::WRITE),
-            write: writes,
-            create: open_flags.contains(OpenFlags::CREATE),
-            exclusive: open_flags.contains(OpenFlags::EXCLUSIVE),
-            truncate: open_flags.contains(OpenFlags::TRUNCATE),
-        };
         let mut mode = OpenMode::empty();
-        mode.set(OpenMode::READ, wanted.read);
-        mode.set(OpenMode::WRITE, wanted.write);
+        mode.set(OpenMode::READ, flags.contains(DescriptorFlags::READ) || !flags.contains(DescriptorFlags::WRITE));
+        mode.set(OpenMode::WRITE, writes);
+        let wanted = Wanted { follow: follow(path_flags), mode, flags: open_flags };
         // The slot counts on the way there; from then on the descriptor counts until it is dropped.
         let slot = self.0.shared().slot().map_err(over)?;
         let opened = match self.open_beneath(directory.dir, path, wanted).await? {
@@ -193,7 +188,11 @@ impl HostDescriptor for Inner<'_> {
         Ok(self.0.table.push(reader)?)
     }
 
-    fn write_via_stream(&mut self, descriptor: Resource<Descriptor>, offset: u64) -> FsResult<Resource<DynOutputStream>> {
+    fn write_via_stream(
+        &mut self,
+        descriptor: Resource<Descriptor>,
+        offset: u64,
+    ) -> FsResult<Resource<DynOutputStream>> {
         self.writable(&descriptor)?;
         let file = self.file(&descriptor, ErrorCode::BadDescriptor)?.file.clone();
         let stream = self.0.files().write_via_stream(descriptor, offset)?;
@@ -235,7 +234,12 @@ impl HostDescriptor for Inner<'_> {
         .await
     }
 
-    async fn set_times(&mut self, descriptor: Resource<Descriptor>, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()> {
+    async fn set_times(
+        &mut self,
+        descriptor: Resource<Descriptor>,
+        accessed: NewTimestamp,
+        modified: NewTimestamp,
+    ) -> FsResult<()> {
         self.writable(&descriptor)?;
         let (accessed, modified) = (self.timestamp(accessed), self.timestamp(modified));
         self.0.files().set_times(descriptor, accessed, modified).await
@@ -243,7 +247,8 @@ impl HostDescriptor for Inner<'_> {
 
     async fn read(&mut self, descriptor: Resource<Descriptor>, length: u64, offset: u64) -> FsResult<(Vec<u8>, bool)> {
         let shared = self.0.shared().clone();
-        // One byte more than what is left, so that the end of a file is still seen when exactly all of the budget is used.
+        // One byte more than what is left, so that the end of a file is still seen when exactly all of the budget is
+        // used.
         let length = length.min(MAX_READ as u64).min(shared.read.left().saturating_add(1));
         let (bytes, ended) = self.0.files().read(descriptor, length, offset).await?;
         shared.read(bytes.len() as u64).map_err(over)?;
@@ -281,11 +286,16 @@ impl HostDescriptor for Inner<'_> {
     }
 
     async fn stat(&mut self, descriptor: Resource<Descriptor>) -> FsResult<DescriptorStat> {
-        self.0.files().stat(descriptor).await.map(coarse)
+        self.0.files().stat(descriptor).await.map(times::coarse)
     }
 
-    async fn stat_at(&mut self, descriptor: Resource<Descriptor>, path_flags: PathFlags, path: String) -> FsResult<DescriptorStat> {
-        let result = self.0.files().stat_at(descriptor, path_flags, path).await.map(coarse);
+    async fn stat_at(
+        &mut self,
+        descriptor: Resource<Descriptor>,
+        path_flags: PathFlags,
+        path: String,
+    ) -> FsResult<DescriptorStat> {
+        let result = self.0.files().stat_at(descriptor, path_flags, path).await.map(times::coarse);
         self.noted(result)
     }
 
@@ -304,15 +314,9 @@ impl HostDescriptor for Inner<'_> {
             return self.noted(result);
         }
         // Wasmtime opens the path for writing here, which would wait for the other end of a FIFO.
-        let mut times = FileTimes::new();
-        if let Some(accessed) = system_time(accessed)? {
-            times = times.set_accessed(accessed);
-        }
-        if let Some(modified) = system_time(modified)? {
-            times = times.set_modified(modified);
-        }
+        let times = times::file_times(accessed, modified)?;
         let directory = self.directory(&descriptor)?.dir.clone();
-        let wanted = Wanted { follow: true, read: true, write: false, create: false, exclusive: false, truncate: false };
+        let wanted = Wanted { follow: FollowSymlinks::Yes, mode: OpenMode::READ, flags: OpenFlags::empty() };
         let (Opened::File(file) | Opened::Dir(file)) = self.open_beneath(directory, path, wanted).await?;
         spawn_blocking(move || Ok(file.set_times(times)?)).await
     }
@@ -369,7 +373,11 @@ impl HostDescriptor for Inner<'_> {
         self.noted(result)
     }
 
-    async fn is_same_object(&mut self, descriptor: Resource<Descriptor>, other: Resource<Descriptor>) -> wasmtime::Result<bool> {
+    async fn is_same_object(
+        &mut self,
+        descriptor: Resource<Descriptor>,
+        other: Resource<Descriptor>,
+    ) -> wasmtime::Result<bool> {
         self.0.files().is_same_object(descriptor, other).await
     }
 
@@ -404,37 +412,6 @@ impl Inner<'_> {
     }
 }
 
-/// The streams in the table are [`Listing`]s; Wasmtime's type is only what the bindings call them, and cannot be made here.
-fn listing(stream: &Resource<DirectoryEntryStream>) -> Resource<Listing> {
-    Resource::new_own(stream.rep())
-}
-
-impl HostDirectoryEntryStream for Inner<'_> {
-    async fn read_directory_entry(&mut self, stream: Resource<DirectoryEntryStream>) -> FsResult<Option<DirectoryEntry>> {
-        self.0.table.get_mut(&listing(&stream))?.next().await
-    }
-
-    fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        self.0.table.delete(listing(&stream))?;
-        Ok(())
-    }
-}
-
-/// Timestamps in the steps of the clocks: finer ones would be a finer clock.
-fn coarse(mut stat: DescriptorStat) -> DescriptorStat {
-    for time in [&mut stat.data_access_timestamp, &mut stat.data_modification_timestamp, &mut stat.status_change_timestamp] {
-        if let Some(time) = time {
-            time.nanoseconds -= time.nanoseconds % 1_000_000;
-        }
-    }
-    stat
-}
-
-/// The time of a timestamp, if it is one. Any number can come in; one that no clock of the host can hold is an overflow.
-fn system_time(timestamp: NewTimestamp) -> FsResult<Option<SystemTime>> {
-    let NewTimestamp::Timestamp(time) = timestamp else { return Ok(None) };
-    let seconds = time.seconds.checked_add(u64::from(time.nanoseconds / 1_000_000_000));
-    let since = seconds.map(|seconds| Duration::new(seconds, time.nanoseconds % 1_000_000_000));
-    let time = since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
-    time.map(Some).ok_or_else(|| ErrorCode::Overflow.into())
+fn follow(flags: PathFlags) -> FollowSymlinks {
+    if flags.contains(PathFlags::SYMLINK_FOLLOW) { FollowSymlinks::Yes } else { FollowSymlinks::No }
 }

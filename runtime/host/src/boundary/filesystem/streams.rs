@@ -18,8 +18,8 @@ const READ_AHEAD: usize = 4 * 1024;
 
 /// Reads a file from a position on.
 ///
-/// Bytes are charged when the disk has given them, taken by the guest or not, so that reading ahead and dropping the stream
-/// is no way around the budget.
+/// Bytes are charged when the disk has given them, taken by the guest or not, so that reading ahead and dropping the
+/// stream is no way around the budget.
 pub(super) struct FileReader {
     file: Arc<File>,
     shared: Arc<Shared>,
@@ -59,8 +59,8 @@ impl FileReader {
     }
 }
 
-/// Reads once, no more than the budget still has; one byte more than that is asked for, so that the end of a file is still
-/// seen when exactly all of the budget is used.
+/// Reads once, no more than the budget still has; one byte more than that is asked for, so that the end of a file is
+/// still seen when exactly all of the budget is used.
 fn fetch(file: &File, shared: &Shared, position: u64, size: usize) -> Fetched {
     let most = usize::try_from(shared.read.left().saturating_add(1)).unwrap_or(usize::MAX);
     let mut buffer = BytesMut::zeroed(size.min(MAX_READ).min(most));
@@ -144,7 +144,13 @@ pub(super) struct FileWriter {
 }
 
 impl FileWriter {
-    pub(super) fn new(inner: DynOutputStream, file: Arc<File>, position: Option<u64>, shared: Arc<Shared>, slot: Slot) -> Self {
+    pub(super) fn new(
+        inner: DynOutputStream,
+        file: Arc<File>,
+        position: Option<u64>,
+        shared: Arc<Shared>,
+        slot: Slot,
+    ) -> Self {
         Self { inner, file, shared, position, _slot: slot }
     }
 
@@ -152,7 +158,8 @@ impl FileWriter {
         let hole = match &mut self.position {
             None => 0,
             Some(position) => {
-                let hole = hole(&self.file, *position).map_err(|error| StreamError::LastOperationFailed(error.into()))?;
+                let hole =
+                    hole(&self.file, *position).map_err(|error| StreamError::LastOperationFailed(error.into()))?;
                 *position = position.saturating_add(len as u64);
                 hole
             }
@@ -161,7 +168,8 @@ impl FileWriter {
     }
 }
 
-/// How far `position` lies behind the end of the file. The size of an open file is in the kernel's memory; asking for it does not wait.
+/// How far `position` lies behind the end of the file. The size of an open file is in the kernel's memory; asking for
+/// it does not wait.
 pub(super) fn hole(file: &File, position: u64) -> io::Result<u64> {
     Ok(position.saturating_sub(file.metadata()?.len()))
 }

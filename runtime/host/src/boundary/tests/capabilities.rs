@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use toolcell_core::Limit;
 use wasmtime::component::{Resource, ResourceTableError};
 use wasmtime_wasi::p2::bindings::cli::environment::Host as _;
-use wasmtime_wasi::p2::bindings::cli::{terminal_stderr::Host as _, terminal_stdin::Host as _, terminal_stdout::Host as _};
+use wasmtime_wasi::p2::bindings::cli::{
+    terminal_stderr::Host as _, terminal_stdin::Host as _, terminal_stdout::Host as _,
+};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, timezone::Host as _, wall_clock};
 use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 use wasmtime_wasi::p2::bindings::random::insecure::Host as _;
@@ -52,9 +54,8 @@ fn a_sleep_lasts_as_long_as_it_says_and_never_past_the_call() {
         assert!(before.elapsed() >= Duration::from_millis(5));
         let past = monotonic_clock::Host::subscribe_instant(&mut door, 0).expect("a pollable").rep();
         assert!(door.ready(Resource::new_borrow(past)).await.expect("an answer"));
-        let long = [u64::MAX, u64::MAX / 2, 1 << 62].map(|length| {
-            monotonic_clock::Host::subscribe_duration(&mut door, length).expect("a pollable").rep()
-        });
+        let long = [u64::MAX, u64::MAX / 2, 1 << 62]
+            .map(|length| monotonic_clock::Host::subscribe_duration(&mut door, length).expect("a pollable").rep());
         for sleep in long {
             let woken = tokio::time::timeout(Duration::from_secs(20), door.block(Resource::new_borrow(sleep))).await;
             woken.expect("a second after the end of the call").expect("it wakes up");
@@ -83,7 +84,11 @@ fn random_numbers_come_from_the_seed_and_end_at_the_budget() {
     guest.get_insecure_random_bytes(16).expect("32");
     guest.insecure_seed().expect("48");
     guest.get_random_bytes(0).expect("nothing costs nothing");
-    assert!(guest.get_random_u64().is_err() && guest.insecure_seed().is_err() && guest.get_insecure_random_bytes(1).is_err());
+    assert!(
+        guest.get_random_u64().is_err()
+            && guest.insecure_seed().is_err()
+            && guest.get_insecure_random_bytes(1).is_err()
+    );
 }
 
 #[test]
@@ -114,19 +119,25 @@ fn sockets_say_access_denied_and_the_attempts_are_counted() {
     denied(guest.resolve_addresses(Resource::new_borrow(network), "localhost".into()));
     guest.drop_network(network);
     // A socket that was never made is no socket, whatever the guest makes up.
-    let error = guest.finish_connect(Resource::new_borrow(network)).expect_err("no socket").downcast().expect_err("a trap");
+    let error =
+        guest.finish_connect(Resource::new_borrow(network)).expect_err("no socket").downcast().expect_err("a trap");
     assert!(error.downcast_ref::<ResourceTableError>().is_some());
-    let attempts: Vec<_> = state.denied().iter().map(|attempt| (attempt.function.clone().into_owned(), attempt.count)).collect();
-    assert_eq!(attempts, [
-        ("wasi:sockets/tcp-create-socket.create-tcp-socket".to_owned(), 2),
-        ("wasi:sockets/udp-create-socket.create-udp-socket".to_owned(), 2),
-        ("wasi:sockets/ip-name-lookup.resolve-addresses".to_owned(), 1),
-    ]);
+    let attempts: Vec<_> =
+        state.denied().iter().map(|attempt| (attempt.function.clone().into_owned(), attempt.count)).collect();
+    assert_eq!(
+        attempts,
+        [
+            ("wasi:sockets/tcp-create-socket.create-tcp-socket".to_owned(), 2),
+            ("wasi:sockets/udp-create-socket.create-udp-socket".to_owned(), 2),
+            ("wasi:sockets/ip-name-lookup.resolve-addresses".to_owned(), 1),
+        ]
+    );
 }
 
 impl super::super::Door<'_> {
     fn drop_network(&mut self, network: u32) {
-        wasmtime_wasi::p2::bindings::sockets::network::HostNetwork::drop(self, Resource::new_own(network)).expect("it was there");
+        wasmtime_wasi::p2::bindings::sockets::network::HostNetwork::drop(self, Resource::new_own(network))
+            .expect("it was there");
     }
 }
 
@@ -137,8 +148,12 @@ fn a_request_can_be_built_and_does_not_go_out() {
     let fields = http::HostFields::from_list(&mut guest, vec![("accept".into(), b"*/*".to_vec())]).expect("fields");
     let request = http::HostOutgoingRequest::new(&mut guest, fields).expect("a request").rep();
     let borrowed = || Resource::new_borrow(request);
-    http::HostOutgoingRequest::set_method(&mut guest, borrowed(), http::Method::Post).expect("no trap").expect("a method");
-    http::HostOutgoingRequest::set_authority(&mut guest, borrowed(), Some("169.254.169.254".into())).expect("no trap").expect("an authority");
+    http::HostOutgoingRequest::set_method(&mut guest, borrowed(), http::Method::Post)
+        .expect("no trap")
+        .expect("a method");
+    http::HostOutgoingRequest::set_authority(&mut guest, borrowed(), Some("169.254.169.254".into()))
+        .expect("no trap")
+        .expect("an authority");
     let options = http::HostRequestOptions::new(&mut guest).expect("options");
     let refused = guest.handle(Resource::new_own(request), Some(options)).expect_err("no egress");
     assert!(matches!(refused.downcast_ref(), Some(http::ErrorCode::HttpRequestDenied)));
@@ -168,7 +183,9 @@ fn poll_lists_are_no_longer_than_a_call_has_handles() {
     assert_eq!(wait(guest.poll(list(50))).expect("all are ready").len(), 50);
     assert_eq!(limit_of(&wait(guest.poll(list(51))).expect_err("too long")), Some(Limit::Handles));
     assert!(wait(guest.poll(list(0))).is_err(), "an empty list would wait for ever");
-    let error = (0..100).find_map(|_| monotonic_clock::Host::subscribe_duration(&mut guest, u64::MAX).err()).expect("a full table");
+    let error = (0..100)
+        .find_map(|_| monotonic_clock::Host::subscribe_duration(&mut guest, u64::MAX).err())
+        .expect("a full table");
     assert_eq!(limit_of(&error), Some(Limit::Handles));
 }
 
@@ -200,9 +217,16 @@ fn kv_secrets_and_other_tools_are_refused_with_words() {
     wait(async {
         let said = |error: kv::Error| matches!(error, kv::Error::NotGranted(text) if !text.is_empty());
         assert!(said(kv::Host::get(&mut guest, "../x\0".into()).await.expect("no trap").expect_err("refused")));
-        assert!(said(kv::Host::set(&mut guest, "k".into(), vec![0; 1 << 20], None).await.expect("no trap").expect_err("refused")));
+        assert!(said(
+            kv::Host::set(&mut guest, "k".into(), vec![0; 1 << 20], None).await.expect("no trap").expect_err("refused")
+        ));
         assert!(said(kv::Host::delete(&mut guest, "k".into()).await.expect("no trap").expect_err("refused")));
-        assert!(said(kv::Host::list_keys(&mut guest, String::new(), None, u32::MAX).await.expect("no trap").expect_err("refused")));
+        assert!(said(
+            kv::Host::list_keys(&mut guest, String::new(), None, u32::MAX)
+                .await
+                .expect("no trap")
+                .expect_err("refused")
+        ));
         let called = toolbox::Host::call(&mut guest, "json.query".into(), "{}".into()).await.expect("no trap");
         assert!(matches!(called, Err(toolbox::Error::NotGranted(_))));
     });

@@ -68,7 +68,7 @@ fn a_crossing_is_counted_by_function_with_its_bytes() {
 #[test]
 fn bytes_in_both_directions_end_at_the_limit() {
     let mut state = call(&[(Limit::HostBytes, 100)]);
-    let error = door(&mut state).get(("x".repeat(93)).to_owned()).expect_err("with its pointer and length it is over");
+    let error = door(&mut state).get("x".repeat(93)).expect_err("with its pointer and length it is over");
     assert_eq!(limit_of(&error), Some(Limit::HostBytes));
     let mut state = call(&[(Limit::HostBytes, 100)]);
     let error = door(&mut state).get_random_bytes(93).expect_err("the result is over");
@@ -78,7 +78,9 @@ fn bytes_in_both_directions_end_at_the_limit() {
 #[test]
 fn an_interceptor_can_answer_and_the_host_is_not_asked() {
     let (script, heard) = Script::new(|function, _, _| match function.name() {
-        "wasi:clocks/wall-clock.now" => Entry::Answer(Box::new(wasmtime::Result::<Datetime>::Ok(Datetime { seconds: 42, nanoseconds: 0 }))),
+        "wasi:clocks/wall-clock.now" => {
+            Entry::Answer(Box::new(wasmtime::Result::<Datetime>::Ok(Datetime { seconds: 42, nanoseconds: 0 })))
+        }
         _ => Entry::Proceed,
     });
     let mut state = intercepted(script);
@@ -141,7 +143,8 @@ fn a_whole_resource_can_be_faked() {
     // What the fake leaves out has nothing behind it.
     let error: SocketError = door(&mut state).hop_limit(Resource::new_borrow(socket)).expect_err("no such socket");
     assert!(error.downcast().is_err(), "a trap");
-    wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket::drop(&mut door(&mut state), Resource::new_own(socket)).expect("nothing to end");
+    wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket::drop(&mut door(&mut state), Resource::new_own(socket))
+        .expect("nothing to end");
 }
 
 #[test]
@@ -153,7 +156,8 @@ fn an_answer_of_another_type_is_our_fault_and_named() {
 
 #[test]
 fn async_functions_are_intercepted_as_well() {
-    let (script, heard) = Script::new(|_, _, _| Entry::Answer(Box::new(Result::<(), StreamError>::Err(StreamError::Closed))));
+    let (script, heard) =
+        Script::new(|_, _, _| Entry::Answer(Box::new(Result::<(), StreamError>::Err(StreamError::Closed))));
     let mut state = intercepted(script);
     let stream = Resource::<DynOutputStream>::new_borrow(77);
     let result = wait(door(&mut state).blocking_write_and_flush(stream, b"abc".to_vec()));

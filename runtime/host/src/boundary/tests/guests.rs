@@ -33,7 +33,8 @@ fn run(text: &str, state: CallState) -> (wasmtime::Result<()>, CallState) {
 
 /// A component with one core module that imports lowered functions and has a memory.
 ///
-/// `imports` are component-level imports and `lowered` core functions made from them, named `f0`, `f1`, …; `body` is the body of `run`.
+/// `imports` are component-level imports and `lowered` core functions made from them, named `f0`, `f1`, …; `body` is
+/// the body of `run`.
 fn guest(imports: &str, lowered: &str, uses: &str, body: &str) -> String {
     format!(
         r#"(component
@@ -99,7 +100,12 @@ const STDOUT_USES: &str = r#"
 #[test]
 fn hello_from_an_older_0_2_is_two_lines_of_log() {
     let heard = Heard::default();
-    let text = guest(STDOUT, STDOUT_LOWERED, STDOUT_USES, "(call $write (call $get) (i32.const 0) (i32.const 11) (i32.const 1024))");
+    let text = guest(
+        STDOUT,
+        STDOUT_LOWERED,
+        STDOUT_USES,
+        "(call $write (call $get) (i32.const 0) (i32.const 11) (i32.const 1024))",
+    );
     let (result, mut state) = run(&text, heard.call(&[]));
     result.expect("it prints");
     state.finish();
@@ -133,7 +139,8 @@ fn wasmtimes_own_text_for_its_handle_limit_is_known() {
     let mut linker = Linker::new(&engine);
     link(&mut linker).expect("everything links once");
     let text = guest(STDOUT, STDOUT_LOWERED, STDOUT_USES, "(loop $more (drop (call $get)) (br $more))");
-    let component = Component::from_binary(&engine, &wat::parse_str(text).expect("valid text")).expect("a valid component");
+    let component =
+        Component::from_binary(&engine, &wat::parse_str(text).expect("valid text")).expect("a valid component");
     // More of ours than Wasmtime's own limit of handles in a store.
     let mut store = Store::new(&engine, call(&[(Limit::Handles, 1_000_000)]));
     let error = wait(async {
@@ -154,8 +161,10 @@ fn too_much_copied_at_once_ends_as_host_bytes() {
 
 #[test]
 fn a_loop_over_a_host_function_ends_as_a_host_call_limit() {
-    let imports = r#"(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock (export "now" (func (result u64)))))"#;
-    let lowered = r#"(core func $now (canon lower (func $clock "now"))) (core instance $host (export "now" (func $now)))"#;
+    let imports =
+        r#"(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock (export "now" (func (result u64)))))"#;
+    let lowered =
+        r#"(core func $now (canon lower (func $clock "now"))) (core instance $host (export "now" (func $now)))"#;
     let uses = r#"(import "h" "now" (func $now (result i64)))"#;
     let text = guest(imports, lowered, uses, "(loop $more (drop (call $now)) (br $more))");
     let (result, state) = run(&text, call(&[(Limit::HostCalls, 10_000)]));
@@ -171,8 +180,15 @@ fn exit_ends_the_call_as_exited() {
         ("exit-with-code", r#"(func (param "status-code" u8))"#, "(i32.const 42)", 42),
     ] {
         let imports = format!(r#"(import "wasi:cli/exit@0.2.12" (instance $exit (export "{import}" {signature})))"#);
-        let lowered = format!(r#"(core func $e (canon lower (func $exit "{import}"))) (core instance $host (export "exit" (func $e)))"#);
-        let text = guest(&imports, &lowered, r#"(import "h" "exit" (func $exit (param i32)))"#, &format!("(call $exit {arguments}) unreachable"));
+        let lowered = format!(
+            r#"(core func $e (canon lower (func $exit "{import}"))) (core instance $host (export "exit" (func $e)))"#
+        );
+        let text = guest(
+            &imports,
+            &lowered,
+            r#"(import "h" "exit" (func $exit (param i32)))"#,
+            &format!("(call $exit {arguments}) unreachable"),
+        );
         let error = run(&text, call(&[])).0.expect_err("it never returns");
         assert_eq!(error.downcast_ref::<Exited>(), Some(&Exited { code }), "{error:?}");
     }
@@ -185,7 +201,8 @@ fn many_memories_count_together_and_too_many_instances_are_named() {
         for _ in 0..count {
             text.push_str("(core instance (instantiate $m))");
         }
-        text + r#"(core module $r (func (export "run"))) (core instance $i (instantiate $r)) (func (export "run") (canon lift (core func $i "run"))))"#
+        text + r#"(core module $r (func (export "run"))) (core instance $i (instantiate $r))
+            (func (export "run") (canon lift (core func $i "run"))))"#
     };
     let limits = [(Limit::Memory, 1 << 20)];
     run(&memories(4, 4), call(&limits)).0.expect("exactly the limit");
@@ -203,7 +220,8 @@ fn an_import_that_is_not_offered_does_not_link() {
         let engine = engine();
         let mut linker = Linker::<CallState>::new(&engine);
         link(&mut linker).expect("everything links once");
-        let component = Component::from_binary(&engine, &wat::parse_str(text).expect("valid text")).expect("a valid component");
+        let component =
+            Component::from_binary(&engine, &wat::parse_str(text).expect("valid text")).expect("a valid component");
         assert!(linker.instantiate_pre(&component).is_err(), "{import}");
     }
 }

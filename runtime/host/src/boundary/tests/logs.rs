@@ -40,12 +40,16 @@ fn what_a_line_could_do_is_escaped() {
     let out = door(&mut state).get_stdout().expect("a stream").rep();
     print(&mut state, out, b"\x1b[31mred \xff\xfe\n").expect("within the budget");
     print(&mut state, out, "\u{202e}evil\u{200b}\n".as_bytes()).expect("within the budget");
-    log::Host::write(&mut door(&mut state), Level::Error, "a\nERROR forged \u{1b}]52;c;x\u{7}".to_owned()).expect("within the budget");
-    assert_eq!(heard.lines(), [
-        "Info \\u{1b}[31mred \u{fffd}\u{fffd}",
-        "Info \\u{202e}evil\\u{200b}",
-        "Error a\\nERROR forged \\u{1b}]52;c;x\\u{7}",
-    ]);
+    log::Host::write(&mut door(&mut state), Level::Error, "a\nERROR forged \u{1b}]52;c;x\u{7}".to_owned())
+        .expect("within the budget");
+    assert_eq!(
+        heard.lines(),
+        [
+            "Info \\u{1b}[31mred \u{fffd}\u{fffd}",
+            "Info \\u{202e}evil\\u{200b}",
+            "Error a\\nERROR forged \\u{1b}]52;c;x\\u{7}",
+        ]
+    );
 }
 
 #[test]

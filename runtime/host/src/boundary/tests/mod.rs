@@ -16,7 +16,8 @@ use super::{CallState, Door, Interceptor, Mount, Setup};
 
 /// A call with these limits and nothing granted.
 fn setup(limits: &[(Limit, u64)]) -> Setup {
-    let limits = limits.iter().fold(Limits::default(), |limits, (limit, value)| limits.with(*limit, *value).expect("in range"));
+    let limits =
+        limits.iter().fold(Limits::default(), |limits, (limit, value)| limits.with(*limit, *value).expect("in range"));
     Setup {
         limits,
         mounts: Arc::new([]),

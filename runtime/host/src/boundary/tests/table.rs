@@ -26,7 +26,7 @@ fn the_table_is_exactly_the_functions_of_the_wit() {
     resolve.push_groups(first, groups).expect("the packages fit together");
 
     let mut expected = BTreeSet::new();
-    for (_, interface) in resolve.interfaces.iter() {
+    for (_, interface) in &resolve.interfaces {
         let package = &resolve.packages[interface.package.expect("an interface has a package")].name;
         let name = format!("{}:{}/{}", package.namespace, package.name, interface.name.as_deref().unwrap_or_default());
         if !EXPORTS.contains(&name.as_str()) {

@@ -142,7 +142,7 @@ fn very_many_mistakes_cost_bounded_time_and_give_a_bounded_answer() {
         let arguments = parse(&text, WIDE).expect("JSON");
         let started = Instant::now();
         let Err(LowerError::Problems(problems)) = lower(&signature, &arguments, 10_000_000) else { panic!("{name}") };
-        assert!(started.elapsed() < Duration::from_secs(5), "{name} took {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(20), "{name} took {:?}", started.elapsed());
         assert_eq!(problems.len(), at_least, "{name}");
     }
     // The right names of a huge enum, and the members of a wide record in the wrong order, are found in linear time.
@@ -155,7 +155,7 @@ fn very_many_mistakes_cost_bounded_time_and_give_a_bounded_answer() {
         let arguments = parse(&text, WIDE).expect("JSON");
         let started = Instant::now();
         assert!(lower(&signature, &arguments, 10_000_000).is_ok());
-        assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(20), "took {:?}", started.elapsed());
     }
 }
 

@@ -244,7 +244,7 @@ fn a_type_that_expands_beyond_measure_is_refused_without_expanding_it() {
     let shape = shape_of(&exporting(&types, r#"(param "x" $t16)"#, "", "(param i32)"));
     let reason = &shape.exports[0].signature.as_ref().expect_err("too large").reason;
     assert_eq!(reason, "its parameter `x` needs a type that expands to more than 10000 parts");
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn structural_bombs_are_refused_at_bounded_cost() {
         let started = Instant::now();
         let refusal = refused(&bytes).unwrap_or_else(|| panic!("{name} passed"));
         assert!(refusal.contains(words), "{name}: {refusal}");
-        assert!(started.elapsed() < Duration::from_secs(5), "{name} took {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(20), "{name} took {:?}", started.elapsed());
     }
 }
 

@@ -121,7 +121,12 @@ impl Guest for Hostile {
     }
 
     fn sparse(path: String, megabytes: u64) -> Result<(), String> {
-        let file = OpenOptions::new().create(true).write(true).truncate(true).open(&path).map_err(|error| error.to_string())?;
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(&path)
+            .map_err(|error| error.to_string())?;
         file.set_len(megabytes << 20).map_err(|error| error.to_string())
     }
 
@@ -133,7 +138,9 @@ impl Guest for Hostile {
 
     fn open_raw(path: String, follow: bool) -> Result<String, String> {
         let flags = if follow { PathFlags::SYMLINK_FOLLOW } else { PathFlags::empty() };
-        let file = first()?.open_at(flags, &path, OpenFlags::empty(), DescriptorFlags::READ).map_err(|code| code.to_string())?;
+        let file = first()?
+            .open_at(flags, &path, OpenFlags::empty(), DescriptorFlags::READ)
+            .map_err(|code| code.to_string())?;
         let (bytes, _) = file.read(4_096, 0).map_err(|code| code.to_string())?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
