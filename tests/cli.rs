@@ -93,7 +93,12 @@ fn arguments_come_as_text_file_stdin_or_pairs() {
     assert_eq!(doubled(&["run", "ends.double", "--args-file", file.to_str().unwrap()]), "8");
     assert_eq!(doubled(&["run", "--fuel", "100000", "ends.double", "--value=5"]), "10");
     assert_eq!(doubled(&["run", "double", "--", "--value", "6"]), "12", "a short form that is unambiguous");
-    let mut child = home.command(&["run", "ends.double", "--args-file", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = home
+        .command(&["run", "ends.double", "--args-file", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(b"{\"value\": 7}").unwrap();
     assert_eq!(ended(child.wait_with_output().unwrap()).1.trim(), "14");
     let (exit, _, err) = home.run(&["run", "ends.double", "--json", "{}", "--value", "1"]);
@@ -180,7 +185,11 @@ fn help_teaches_and_completions_complete() {
 #[test]
 fn an_empty_home_says_what_to_do_next() {
     let folder = tempfile::tempdir().unwrap();
-    let list = Command::new(env!("CARGO_BIN_EXE_toolcell")).arg("list").env("TOOLCELL_HOME", folder.path().join("new")).output().unwrap();
+    let list = Command::new(env!("CARGO_BIN_EXE_toolcell"))
+        .arg("list")
+        .env("TOOLCELL_HOME", folder.path().join("new"))
+        .output()
+        .unwrap();
     let (exit, _, err) = ended(list);
     assert_eq!(exit, 0, "{err}");
     assert!(err.contains("toolcell new"), "{err}");

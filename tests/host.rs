@@ -128,7 +128,7 @@ fn an_empty_policy_shows_a_tool_nothing_and_the_receipt_counts_what_it_tried() {
     run(async {
         assert_eq!(cell.result("hostile.look-around", &json!({})).await, json!([]));
         let outcome = cell.call("hostile.connect", "{\"address\": \"127.0.0.1:1\"}").await;
-        assert_eq!(outcome.verdict.failure().unwrap().kind, Kind::ToolFailed);
+        assert!(outcome.verdict.failure().is_some(), "{outcome:?}");
         let denied = &outcome.receipt.as_ref().unwrap().receipt.denied;
         assert!(denied.iter().any(|attempt| attempt.function.contains("wasi:sockets")), "{denied:?}");
         let outcome = cell.call("hostile.store", "{\"key\": \"a\"}").await;
@@ -150,7 +150,7 @@ fn a_mount_is_as_wide_as_policy_and_manifest_both_say() {
     run(async {
         assert_eq!(cell.result("hostile.read", &json!({ "path": "/data/note.txt" })).await, json!("hello"));
         let write = json!({ "path": "/data/new.txt", "megabytes": 1 }).to_string();
-        assert_eq!(cell.failure("hostile.write", &write).await.kind, Kind::ToolFailed);
+        assert!(cell.failure("hostile.write", &write).await.message.contains("Read-only"));
         assert!(!folder.path().join("new.txt").exists());
         cell.host.set_policy(mounted(Access::ReadWrite));
         cell.result("hostile.write", &json!({ "path": "/data/new.txt", "megabytes": 1 })).await;
@@ -158,7 +158,7 @@ fn a_mount_is_as_wide_as_policy_and_manifest_both_say() {
         // The operator's sidecar requests less than the author does, and so nothing is there.
         fs::write(cell.tools().join("hostile.toml"), "name = \"hostile\"\nversion = \"0.1.0\"\n").unwrap();
         cell.settle();
-        assert_eq!(cell.failure("hostile.read", &json!({ "path": "/data/note.txt" }).to_string()).await.kind, Kind::ToolFailed);
+        assert_eq!(cell.failure("hostile.read", &json!({ "path": "/data/note.txt" }).to_string()).await.kind, Kind::NotFound);
         let refusals = cell.host.explain("hostile.read").unwrap().refusals().to_vec();
         assert!(refusals[0].reason.contains("requests no folder at all"), "{refusals:?}");
     });

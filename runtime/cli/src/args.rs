@@ -51,7 +51,7 @@ Arguments, in one of four ways:
   toolcell run json.query --json '{\"document\": \"{}\", \"path\": \"$\"}'
   toolcell run json.query --args-file arguments.json            or `-` for stdin
 
-What follows `--` always belongs to the tool, also where it is called like an option of `run`.
+`toolcell run json.query --help` shows what the tool takes. What follows `--` always belongs to the tool, also where it is called like an option of `run`.
 
 Files of the host are mounted, never named:
   toolcell run search.query --mount ./docs:/docs:ro --folder /docs --text sandbox
@@ -147,8 +147,7 @@ pub(crate) struct RunArgs {
 }
 
 /// The options of `run`. They may stand before or after the tool.
-#[derive(Debug, Default, Parser)]
-#[command(no_binary_name = true, disable_help_flag = true)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct RunOptions {
     #[command(flatten)]
     pub(crate) folders: Folders,
@@ -173,7 +172,7 @@ pub(crate) struct RunOptions {
     /// The time that the call may take, such as `5s`.
     #[arg(long, value_name = "TIME")]
     pub(crate) timeout: Option<Span>,
-    /// Any other limit by its name in `toolcell run --limits`, such as `log_lines=10`.
+    /// Any other limit by its name, such as `log_lines=10`; a wrong name shows all of them.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) limit: Vec<String>,
     /// Allows components that need garbage collection or exceptions in the engine.
@@ -192,7 +191,16 @@ pub(crate) struct RunOptions {
 
 /// The options above that take a value, and those that take none, for telling them from the tool's own pairs.
 pub(crate) const RUN_WITH_VALUE: &[&str] = &[
-    "--tools", "--json", "--args-file", "--mount", "--config", "--fuel", "--memory", "--timeout", "--limit", "--digest",
+    "--tools",
+    "--json",
+    "--args-file",
+    "--mount",
+    "--config",
+    "--fuel",
+    "--memory",
+    "--timeout",
+    "--limit",
+    "--digest",
 ];
 /// See [`RUN_WITH_VALUE`].
 pub(crate) const RUN_WITHOUT_VALUE: &[&str] = &["--extended-engine", "--outcome", "--quiet", "-q"];
@@ -255,7 +263,7 @@ mod tests {
 
     #[test]
     fn every_option_of_run_is_told_from_the_tools_own_pairs() {
-        let command = RunOptions::command();
+        let command = RunOptions::augment_args(clap::Command::new("run"));
         for option in command.get_arguments().filter(|option| !option.is_positional()) {
             let long = format!("--{}", option.get_long().expect("every option of run has a long form"));
             let list = if option.get_action().takes_values() { RUN_WITH_VALUE } else { RUN_WITHOUT_VALUE };

@@ -8,15 +8,19 @@ pub(crate) struct Variable {
     pub(crate) does: &'static str,
 }
 
-pub(crate) const TOOLCELL_HOME: Variable =
-    Variable { name: "TOOLCELL_HOME", does: "one folder for everything that Toolcell keeps, in place of the XDG folders" };
+pub(crate) const TOOLCELL_HOME: Variable = Variable {
+    name: "TOOLCELL_HOME",
+    does: "one folder for everything that Toolcell keeps, in place of the XDG folders",
+};
 pub(crate) const XDG_DATA_HOME: Variable =
     Variable { name: "XDG_DATA_HOME", does: "where tools, receipts and keys are kept (default ~/.local/share)" };
 pub(crate) const XDG_CACHE_HOME: Variable =
     Variable { name: "XDG_CACHE_HOME", does: "where compiled code and toolchains are kept (default ~/.cache)" };
 pub(crate) const HOME: Variable = Variable { name: "HOME", does: "the home folder, for the two defaults above" };
-pub(crate) const TOOLCELL_LOG: Variable =
-    Variable { name: "TOOLCELL_LOG", does: "which of the host's own log lines are shown, such as `debug` or `toolcell_host=trace`" };
+pub(crate) const TOOLCELL_LOG: Variable = Variable {
+    name: "TOOLCELL_LOG",
+    does: "which of the host's own log lines are shown, such as `debug` or `toolcell_host=trace`",
+};
 pub(crate) const NO_COLOR: Variable = Variable { name: "NO_COLOR", does: "no colours, also on a terminal" };
 pub(crate) const CARGO: Variable = Variable { name: "CARGO", does: "the cargo that builds tools (default `cargo`)" };
 pub(crate) const RUSTC: Variable = Variable { name: "RUSTC", does: "the rustc that goes with it (default `rustc`)" };

@@ -42,14 +42,17 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
         clock: Arc::new(SystemClock),
     };
     Host::open(settings).map_err(|error| {
-        CliError::failed("cannot open the host").because(&error).next("Check that the home folder can be written, or set TOOLCELL_HOME to another one.")
+        CliError::failed("cannot open the host")
+            .because(&error)
+            .next("Check that the home folder can be written, or set TOOLCELL_HOME to another one.")
     })
 }
 
 /// A fresh name for a call.
 pub(crate) fn call_id() -> Result<CallId, CliError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| CliError::failed(format!("the system gives no random bytes: {error}")))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| CliError::failed(format!("the system gives no random bytes: {error}")))?;
     Ok(CallId(u128::from_le_bytes(bytes)))
 }
 
@@ -80,7 +83,9 @@ pub(crate) fn look(paths: &Paths, folders: &[PathBuf]) -> Result<Arc<toolcell_ho
 
 /// What a build may know of the machine.
 pub(crate) fn build_context(paths: &Paths) -> toolcell_build::Context {
-    let program = |variable: &crate::environment::Variable, name: &str| variable.get().map_or_else(|| PathBuf::from(name), PathBuf::from);
+    let program = |variable: &crate::environment::Variable, name: &str| {
+        variable.get().map_or_else(|| PathBuf::from(name), PathBuf::from)
+    };
     toolcell_build::Context {
         cargo: program(&crate::environment::CARGO, "cargo"),
         rustc: program(&crate::environment::RUSTC, "rustc"),

@@ -10,6 +10,7 @@ use crate::exit::CliError;
 pub(crate) struct Paths {
     data: PathBuf,
     cache: PathBuf,
+    keys: PathBuf,
 }
 
 impl Paths {
@@ -21,22 +22,30 @@ impl Paths {
         let home = || HOME.get().map(PathBuf::from);
         // The XDG specification says that a relative path is to be ignored.
         let absolute = |path: &PathBuf| path.is_absolute();
-        let data = XDG_DATA_HOME.get().map(PathBuf::from).filter(absolute).or_else(|| Some(home()?.join(".local/share")));
+        let data =
+            XDG_DATA_HOME.get().map(PathBuf::from).filter(absolute).or_else(|| Some(home()?.join(".local/share")));
         let cache = XDG_CACHE_HOME.get().map(PathBuf::from).filter(absolute).or_else(|| Some(home()?.join(".cache")));
         match (data, cache) {
-            (Some(data), Some(cache)) => Ok(Self { data: data.join("toolcell"), cache: cache.join("toolcell") }),
-            _ => Err(CliError::failed("there is no home folder to keep anything in").next("Set TOOLCELL_HOME to a folder.")),
+            (Some(data), Some(cache)) => {
+                let data = data.join("toolcell");
+                Ok(Self { keys: data.join("keys"), cache: cache.join("toolcell"), data })
+            }
+            _ => {
+                Err(CliError::failed("there is no home folder to keep anything in")
+                    .next("Set TOOLCELL_HOME to a folder."))
+            }
         }
     }
 
     /// A home in one folder.
     pub(crate) fn within(folder: &Path) -> Self {
-        Self { data: folder.to_owned(), cache: folder.join("cache") }
+        Self { data: folder.to_owned(), cache: folder.join("cache"), keys: folder.join("keys") }
     }
 
-    /// A home for a purpose of its own: separate tools and receipts, the same toolchains and compiled code.
+    /// A home for a purpose of its own: separate tools and receipts, the same toolchains, and the same compiled code under
+    /// the same key.
     pub(crate) fn aside(&self, purpose: &str) -> Self {
-        Self { data: self.data.join(purpose), cache: self.cache.clone() }
+        Self { data: self.data.join(purpose), cache: self.cache.clone(), keys: self.keys.clone() }
     }
 
     /// The folder of everything that must not be lost.
@@ -61,7 +70,7 @@ impl Paths {
 
     /// The key of the cache of compiled code.
     pub(crate) fn code_key(&self) -> PathBuf {
-        self.data.join("keys").join("code")
+        self.keys.join("code")
     }
 
     /// Compiled code.

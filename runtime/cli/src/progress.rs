@@ -17,8 +17,13 @@ pub(crate) struct Shown {
 
 impl Shown {
     pub(crate) fn new() -> Self {
-        let bar = if watched() { ProgressBar::new_spinner() } else { ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()) };
-        let style = ProgressStyle::with_template("  {spinner} {msg} {elapsed:.dim}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = if watched() {
+            ProgressBar::new_spinner()
+        } else {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+        };
+        let style = ProgressStyle::with_template("  {spinner} {msg} {elapsed:.dim}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
         bar.set_style(style);
         if watched() {
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -51,7 +56,9 @@ impl Progress for Shown {
     fn event(&self, event: BuildEvent<'_>) {
         match event {
             BuildEvent::Started { folder } => {
-                let name = folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
+                let name = folder
+                    .file_name()
+                    .map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
                 self.passing(&format!("building {name}"));
                 *self.folder.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = name;
             }
@@ -62,7 +69,12 @@ impl Progress for Shown {
             BuildEvent::Diagnostic(text) => self.bar.suspend(|| eprintln!("{}", text.trim_end())),
             BuildEvent::Docs(note) => self.line(&err(Style::Warn, &format!("{}: {note}", self.folder()))),
             BuildEvent::Fresh { digest, .. } => {
-                self.line(&format!("{} {} is fresh {}", err(Style::Good, "✓"), self.folder(), err(Style::Dim, &digest.to_string()[..12])));
+                self.line(&format!(
+                    "{} {} is fresh {}",
+                    err(Style::Good, "✓"),
+                    self.folder(),
+                    err(Style::Dim, &digest.to_string()[..12])
+                ));
             }
             BuildEvent::Done { digest, size, .. } => self.line(&format!(
                 "{} {} built, {} KiB {}",
@@ -72,7 +84,12 @@ impl Progress for Shown {
                 err(Style::Dim, &digest.to_string()[..12])
             )),
             BuildEvent::Embedded { manifest, docs } => {
-                self.passing(&format!("{}: manifest {}, docs {}", self.folder(), Bytes(manifest as u64), Bytes(docs as u64)));
+                self.passing(&format!(
+                    "{}: manifest {}, docs {}",
+                    self.folder(),
+                    Bytes(manifest as u64),
+                    Bytes(docs as u64)
+                ));
             }
             _ => {}
         }
@@ -82,13 +99,19 @@ impl Progress for Shown {
 impl Shown {
     fn set_up(&self, step: &SetUpStep<'_>) {
         match step {
-            SetUpStep::Installer { command } => self.line(&format!("the compile target is missing; trying `{command}`")),
+            SetUpStep::Installer { command } => {
+                self.line(&format!("the compile target is missing; trying `{command}`"))
+            }
             SetUpStep::DidNotWork { step, problem } => self.line(&format!("{step}: {}", err(Style::Warn, problem))),
             SetUpStep::Waiting => self.line("another process sets up the compile target; waiting for it"),
-            SetUpStep::Searching { suite } => self.line(&format!("looking for the standard library's source in {suite}")),
+            SetUpStep::Searching { suite } => {
+                self.line(&format!("looking for the standard library's source in {suite}"))
+            }
             SetUpStep::Downloading { package } => self.line(&format!("downloading {package}")),
             SetUpStep::Compiling { unit, done } => {
-                self.passing(&format!("compiling the standard library for wasm32-wasip2, once for this toolchain: {done} crates, {unit}"));
+                self.passing(&format!(
+                    "compiling the standard library for wasm32-wasip2, once for this toolchain: {done} crates, {unit}"
+                ));
             }
             SetUpStep::Trying => self.passing("trying the compile target"),
             SetUpStep::Ready => self.line(&format!("{} the compile target is ready", err(Style::Good, "✓"))),

@@ -71,12 +71,14 @@ pub(crate) fn complain(error: &CliError) {
 
 /// A failure of a call, as lines for a person.
 pub(crate) fn explain(verdict: &str, failure: &Failure) -> String {
-    let mut text = format!("{} {}: {}\n", err(Style::Bad, verdict), err(Style::Bold, failure.kind.name()), failure.message);
+    let mut text =
+        format!("{} {}: {}\n", err(Style::Bad, verdict), err(Style::Bold, failure.kind.name()), failure.message);
     for problem in &failure.problems {
         let _ = writeln!(text, "  {problem}");
     }
     if let Some(question) = &failure.question {
-        let choices = if question.choices.is_empty() { String::new() } else { format!(" ({})", question.choices.join(", ")) };
+        let choices =
+            if question.choices.is_empty() { String::new() } else { format!(" ({})", question.choices.join(", ")) };
         let _ = writeln!(text, "  {} {}{choices}", err(Style::Name, "question:"), question.text);
     }
     for hint in &failure.hints {

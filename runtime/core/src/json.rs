@@ -366,7 +366,15 @@ mod tests {
     #[test]
     fn what_serde_reads_we_read_alike() {
         for text in [
-            "null", " true ", "-0.5e-7", "\"\"", "[]", "{}", "[1,[2,{\"a\":[]}]]", r#"{"a":"\u00e9\n\ud83d\ude00","b":null}"#, "\"\u{7f}é\"",
+            "null",
+            " true ",
+            "-0.5e-7",
+            "\"\"",
+            "[]",
+            "{}",
+            "[1,[2,{\"a\":[]}]]",
+            r#"{"a":"\u00e9\n\ud83d\ude00","b":null}"#,
+            "\"\u{7f}é\"",
         ] {
             let ours = parse(text, WIDE).expect(text);
             assert_eq!(to_serde(&ours), serde_json::from_str::<serde_json::Value>(text).expect(text), "{text}");
@@ -376,8 +384,38 @@ mod tests {
     #[test]
     fn what_is_no_strict_json_is_refused_with_its_place() {
         for text in [
-            "", " ", "nul", "tru", "[1,]", "{\"a\":1,}", "{a:1}", "{'a':1}", "01", "+1", "1.", ".5", "1e", "--1", "0x10", "NaN", "Infinity", "\"", "\"\\x\"",
-            "\"\\u12\"", "\"a\nb\"", "[1 2]", "{} {}", "\u{feff}{}", "[", "{\"a\"", "{\"a\":", "/**/1", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "\"\\ud800x\"",
+            "",
+            " ",
+            "nul",
+            "tru",
+            "[1,]",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{'a':1}",
+            "01",
+            "+1",
+            "1.",
+            ".5",
+            "1e",
+            "--1",
+            "0x10",
+            "NaN",
+            "Infinity",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"a\nb\"",
+            "[1 2]",
+            "{} {}",
+            "\u{feff}{}",
+            "[",
+            "{\"a\"",
+            "{\"a\":",
+            "/**/1",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\ud800x\"",
         ] {
             assert!(matches!(parse(text, WIDE), Err(JsonError::Malformed { .. })), "{text:?}");
         }

@@ -206,7 +206,8 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), ManifestError> {
-        let bad = |key: &str, problem: &str| ManifestError::BadValue { key: key.to_owned(), problem: problem.to_owned() };
+        let bad =
+            |key: &str, problem: &str| ManifestError::BadValue { key: key.to_owned(), problem: problem.to_owned() };
         if self.name.parse::<crate::tool::ComponentName>().is_err() {
             return Err(bad("name", "use 1 to 64 of a-z, 0-9, `-` and `_`, beginning with a letter or digit"));
         }
@@ -290,10 +291,17 @@ timeout = "5s"
     #[test]
     fn values_that_cannot_be_are_refused() {
         for text in [
-            "", "name = 1", "name = \"A B\"\nversion = \"1\"", "name = \"a\"\nversion = \"\"", "name = \"a\"\nname = \"a\"\nversion = \"1\"",
-            "name = \"a\"\nversion = \"1\"\n[limits]\nfuel = 0", "name = \"a\"\nversion = \"1\"\n[limits]\nmemory = \"900 GiB\"",
+            "",
+            "name = 1",
+            "name = \"A B\"\nversion = \"1\"",
+            "name = \"a\"\nversion = \"\"",
+            "name = \"a\"\nname = \"a\"\nversion = \"1\"",
+            "name = \"a\"\nversion = \"1\"\n[limits]\nfuel = 0",
+            "name = \"a\"\nversion = \"1\"\n[limits]\nmemory = \"900 GiB\"",
             "name = \"a\"\nversion = \"1\"\n[capabilities]\nfilesystem = [{ guest = \"/a/../b\", access = \"read-only\" }]",
-            "name = \"a\"\nversion = \"1\"\n[capabilities]\nfilesystem = [{ guest = \"/a\", access = \"all\" }]", "\u{0}", "[[[[[",
+            "name = \"a\"\nversion = \"1\"\n[capabilities]\nfilesystem = [{ guest = \"/a\", access = \"all\" }]",
+            "\u{0}",
+            "[[[[[",
         ] {
             assert!(Manifest::parse(text.as_bytes()).is_err(), "{text:?}");
         }

@@ -144,7 +144,8 @@ mod tests {
         assert_eq!((id.component(), id.within()), ("json", "query"));
         let id: ToolId = "calc.add-ops.add".parse().expect("three parts");
         assert_eq!((id.component(), id.within()), ("calc", "add-ops.add"));
-        for text in ["json", "a.b.c.d", "a..b", ".a", "a.", "a.b c", "a.b\u{1b}[2J", &format!("a.{}", "x".repeat(300))] {
+        for text in ["json", "a.b.c.d", "a..b", ".a", "a.", "a.b c", "a.b\u{1b}[2J", &format!("a.{}", "x".repeat(300))]
+        {
             assert!(text.parse::<ToolId>().is_err(), "{text}");
         }
     }

@@ -14,7 +14,12 @@ use crate::terminal::{Style, complain, err};
 pub(crate) fn run(args: &BuildArgs) -> Result<Exit, CliError> {
     let paths = Paths::from_environment()?;
     let out = args.out.clone().unwrap_or_else(|| paths.tools());
-    let request = |folder: &std::path::PathBuf| Request { folder: folder.clone(), out: out.clone(), name: None, freshness: Freshness::Trust };
+    let request = |folder: &std::path::PathBuf| Request {
+        folder: folder.clone(),
+        out: out.clone(),
+        name: None,
+        freshness: Freshness::Trust,
+    };
     let requests: Vec<_> = args.folders.iter().map(request).collect();
     let results = {
         let shown = Shown::new();

@@ -42,7 +42,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Exit, CliError> {
         Err(failure) => {
             let mut error = CliError::failed(failure.message.clone());
             error.causes.clone_from(&failure.hints);
-            Err(if failure.kind == Kind::UnknownTool { error.next("`toolcell list` shows what is there.") } else { error })
+            Err(if failure.kind == Kind::UnknownTool {
+                error.next("`toolcell list` shows what is there.")
+            } else {
+                error
+            })
         }
     }
 }
@@ -50,9 +54,16 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Exit, CliError> {
 fn find(snapshot: &Snapshot, name: &str) -> Result<Arc<Component>, CliError> {
     match snapshot.component(name).map(|listed| &listed.state) {
         Some(State::Ready(component) | State::Changing(component)) => Ok(component.clone()),
-        Some(State::Broken(reason)) => Err(CliError::failed(format!("`{name}` cannot be used: {}", inert(reason, 1_000)))),
-        Some(State::Settling) => Err(CliError::failed(format!("`{name}` is still being written")).next("Try again in a moment.")),
-        Some(State::Shadowed { .. }) | None => Err(CliError::failed(format!("there is no component `{name}`")).next("`toolcell list` shows what is there.")),
+        Some(State::Broken(reason)) => {
+            Err(CliError::failed(format!("`{name}` cannot be used: {}", inert(reason, 1_000))))
+        }
+        Some(State::Settling) => {
+            Err(CliError::failed(format!("`{name}` is still being written")).next("Try again in a moment."))
+        }
+        Some(State::Shadowed { .. }) | None => {
+            Err(CliError::failed(format!("there is no component `{name}`"))
+                .next("`toolcell list` shows what is there."))
+        }
     }
 }
 
@@ -79,10 +90,23 @@ fn show(component: &Component, only: Option<&Tool>, as_json: bool) -> Result<Exi
     say(&format!("{} {} ({})", label("file"), component.path.display(), Bytes(component.size)));
     if let Some(manifest) = &component.manifest {
         let text = |text: &Option<String>| text.as_deref().map(|text| inert(text, 300)).unwrap_or_default();
-        say(&format!("{} {} {}, {} {}", label("manifest"), inert(&manifest.name, 64), inert(&manifest.version, 64), text(&manifest.license), out(Style::Dim, "(the author's own words)")));
+        say(&format!(
+            "{} {} {}, {} {}",
+            label("manifest"),
+            inert(&manifest.name, 64),
+            inert(&manifest.version, 64),
+            text(&manifest.license),
+            out(Style::Dim, "(the author's own words)")
+        ));
         say(&format!("{} {}", label(""), text(&manifest.description)));
         for folder in &manifest.capabilities.filesystem {
-            say(&format!("{} {:?} {} {}", label("requests"), folder.access, folder.guest, out(Style::Dim, &inert(&folder.reason, 200))));
+            say(&format!(
+                "{} {:?} {} {}",
+                label("requests"),
+                folder.access,
+                folder.guest,
+                out(Style::Dim, &inert(&folder.reason, 200))
+            ));
         }
         for key in &manifest.capabilities.config {
             say(&format!("{} config key {}", label("requests"), inert(key, 120)));
@@ -91,7 +115,8 @@ fn show(component: &Component, only: Option<&Tool>, as_json: bool) -> Result<Exi
         say(&format!("{} none: it requests nothing in words", label("manifest")));
     }
     for import in imports(component) {
-        let (name, offer) = (import["name"].as_str().unwrap_or_default(), import["offered"].as_str().unwrap_or_default());
+        let (name, offer) =
+            (import["name"].as_str().unwrap_or_default(), import["offered"].as_str().unwrap_or_default());
         let offer = if offer == "yes" { String::new() } else { out(Style::Bad, &format!("  {offer}")) };
         say(&format!("{} {name}{offer}", label("imports")));
     }
@@ -123,7 +148,9 @@ fn print_tool(component: &Component, tool: &Tool, whole: bool) -> Result<(), Cli
     } else if !text.is_empty() {
         say(&format!("  {}", first_sentence(text)));
     }
-    let pretty = |schema: &Value| serde_json::to_string_pretty(schema).map_err(|error| CliError::failed("cannot write JSON").because(&error));
+    let pretty = |schema: &Value| {
+        serde_json::to_string_pretty(schema).map_err(|error| CliError::failed("cannot write JSON").because(&error))
+    };
     if whole {
         say(&format!("  {}\n{}", out(Style::Dim, "input schema"), pretty(&input_schema(signature, docs))?));
         say(&format!("  {}\n{}", out(Style::Dim, "output schema"), pretty(&output_schema(signature, docs))?));

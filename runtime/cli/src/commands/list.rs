@@ -7,9 +7,9 @@ use toolcell_host::schema::inert;
 use super::print_json;
 use crate::args::ListArgs;
 use crate::exit::{CliError, Exit};
+use crate::home;
 use crate::paths::Paths;
 use crate::terminal::{Style, err, out, say};
-use crate::home;
 
 pub(crate) fn run(args: &ListArgs) -> Result<Exit, CliError> {
     let paths = Paths::from_environment()?;
@@ -32,9 +32,12 @@ pub(crate) fn run(args: &ListArgs) -> Result<Exit, CliError> {
         let unusable: Vec<Value> = snapshot
             .listed()
             .iter()
-            .filter_map(|listed| Some(json!({ "component": listed.name, "path": listed.path, "reason": reason(&listed.state)? })))
+            .filter_map(|listed| {
+                Some(json!({ "component": listed.name, "path": listed.path, "reason": reason(&listed.state)? }))
+            })
             .collect();
-        let notes: Vec<Value> = snapshot.notes().iter().map(|note| json!({ "path": note.path, "text": note.text })).collect();
+        let notes: Vec<Value> =
+            snapshot.notes().iter().map(|note| json!({ "path": note.path, "text": note.text })).collect();
         print_json(&json!({ "tools": tools, "unusable": unusable, "notes": notes }))?;
         return Ok(Exit::Ok);
     }
@@ -58,7 +61,10 @@ pub(crate) fn run(args: &ListArgs) -> Result<Exit, CliError> {
     if snapshot.listed().is_empty() {
         let folder = args.folders.tools.first().cloned().unwrap_or_else(|| paths.tools());
         eprintln!("no components in {}", folder.display());
-        eprintln!("{} drop a `.wasm` component there, or write one: `toolcell new my-tool && toolcell build my-tool`", err(Style::Good, "next:"));
+        eprintln!(
+            "{} drop a `.wasm` component there, or write one: `toolcell new my-tool && toolcell build my-tool`",
+            err(Style::Good, "next:")
+        );
     }
     Ok(Exit::Ok)
 }
@@ -79,4 +85,3 @@ pub(crate) fn first_sentence(text: &str) -> String {
     let end = line.find(". ").map_or(line.len(), |at| at + 1);
     inert(&line[..end], 120)
 }
-

@@ -18,7 +18,8 @@ use crate::terminal::say;
 
 /// Prints a value as JSON for a machine.
 fn print_json(value: &impl Serialize) -> Result<(), CliError> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::failed("cannot write JSON").because(&error))?;
+    let text =
+        serde_json::to_string_pretty(value).map_err(|error| CliError::failed("cannot write JSON").because(&error))?;
     say(&text);
     Ok(())
 }

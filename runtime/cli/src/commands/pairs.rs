@@ -30,7 +30,8 @@ pub(crate) fn object(signature: &Signature, words: &[String]) -> Result<String, 
         let ty = signature.params.iter().find(|param| *param.json == json).map(|param| &param.ty);
         let Some(ty) = ty else {
             let names: Vec<_> = signature.params.iter().map(|param| format!("--{}", param.wit)).collect();
-            let names = if names.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", names.join(", ")) };
+            let names =
+                if names.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", names.join(", ")) };
             return Err(CliError::usage(format!("the tool takes no argument `--{name}`; {names}")));
         };
         let is_flag = matches!(bare(ty), Type::Bool) && words.peek().is_none_or(|next| next.starts_with("--"));
@@ -60,18 +61,24 @@ fn bare(ty: &Type) -> &Type {
 
 /// The JSON form of a text: strings and enums as they are, bytes as base64, everything else as JSON.
 fn value(ty: &Type, text: &str) -> Result<Value, String> {
-    let literal = |text: &str| serde_json::from_str::<Value>(text).map_err(|error| format!("`{}` is no JSON value: {error}", short(text)));
+    let literal = |text: &str| {
+        serde_json::from_str::<Value>(text).map_err(|error| format!("`{}` is no JSON value: {error}", short(text)))
+    };
     match bare(ty) {
         Type::String | Type::Char => Ok(Value::String(contents(text)?)),
         Type::Bytes => match text.strip_prefix('@') {
-            Some(path) => std::fs::read(path).map(|bytes| STANDARD.encode(bytes).into()).map_err(|error| format!("cannot read `{path}`: {error}")),
+            Some(path) => std::fs::read(path)
+                .map(|bytes| STANDARD.encode(bytes).into())
+                .map_err(|error| format!("cannot read `{path}`: {error}")),
             None => Ok(text.into()),
         },
         // A case without a payload may be written as it is; one with a payload is an object.
         Type::Enum(_) => Ok(text.into()),
         Type::Variant(cases) if cases.iter().any(|case| &*case.name == text) => Ok(text.into()),
         // A piece of a list, or the whole of it.
-        Type::List(item) if !text.trim_start().starts_with('[') && !text.starts_with('@') => Ok(Value::Array(vec![value(item, text)?])),
+        Type::List(item) if !text.trim_start().starts_with('[') && !text.starts_with('@') => {
+            Ok(Value::Array(vec![value(item, text)?]))
+        }
         // The host reads numbers itself: text that is one stays as written, digits and all.
         Type::Int(_) | Type::F32 | Type::F64 => match serde_json::from_str::<&RawValue>(text) {
             Ok(_) if text.parse::<f64>().is_ok() => Ok(literal(text).unwrap_or_else(|_| text.into())),
@@ -85,7 +92,9 @@ fn value(ty: &Type, text: &str) -> Result<Value, String> {
 fn contents(text: &str) -> Result<String, String> {
     match text.strip_prefix('@') {
         Some(rest) if rest.starts_with('@') => Ok(rest.to_owned()),
-        Some(path) => std::fs::read_to_string(Path::new(path)).map_err(|error| format!("cannot read `{path}`: {error}")),
+        Some(path) => {
+            std::fs::read_to_string(Path::new(path)).map_err(|error| format!("cannot read `{path}`: {error}"))
+        }
         None => Ok(text.to_owned()),
     }
 }
@@ -122,10 +131,17 @@ mod tests {
 
     #[test]
     fn texts_become_what_the_signature_says() {
-        let made = pairs(&["--document", "{\"a\":1}", "--max-items=5", "--deep", "--names", "x", "--names", "y"]).expect("pairs");
+        let made = pairs(&["--document", "{\"a\":1}", "--max-items=5", "--deep", "--names", "x", "--names", "y"])
+            .expect("pairs");
         let made: Value = serde_json::from_str(&made).expect("JSON");
-        assert_eq!(made, serde_json::json!({"document": "{\"a\":1}", "max_items": 5, "deep": true, "names": ["x", "y"]}));
-        assert_eq!(pairs(&["--max-items", "18446744073709551615"]).expect("pairs"), "{\"max_items\":18446744073709551615}");
+        assert_eq!(
+            made,
+            serde_json::json!({"document": "{\"a\":1}", "max_items": 5, "deep": true, "names": ["x", "y"]})
+        );
+        assert_eq!(
+            pairs(&["--max-items", "18446744073709551615"]).expect("pairs"),
+            "{\"max_items\":18446744073709551615}"
+        );
         assert_eq!(pairs(&["--document", "@@at"]).expect("pairs"), "{\"document\":\"@at\"}");
         assert_eq!(pairs(&[]).expect("pairs"), "{}");
     }

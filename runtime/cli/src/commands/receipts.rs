@@ -31,7 +31,8 @@ fn list(paths: &Paths, args: &ReceiptsListArgs) -> Result<Exit, CliError> {
     let entries = receipts::list(&paths.receipts(), filter).map_err(|error| unreadable(&error))?;
     let mut any = false;
     for entry in entries {
-        let sealed = entry.map_err(|error| unreadable(&error).next("`toolcell receipts verify` says what is wrong with the log."))?;
+        let sealed = entry
+            .map_err(|error| unreadable(&error).next("`toolcell receipts verify` says what is wrong with the log."))?;
         any = true;
         if args.json {
             say(&serde_json::to_string(&sealed).map_err(|error| unreadable(&error))?);
@@ -83,7 +84,11 @@ fn verify(paths: &Paths, args: &ReceiptsVerifyArgs) -> Result<Exit, CliError> {
     } else {
         for writer in &report.writers {
             let upto = writer.last_checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.sequence);
-            say(&format!("{}  {} receipts, signed up to {upto}", out(Style::Name, &inert(&writer.writer, 64)), writer.entries));
+            say(&format!(
+                "{}  {} receipts, signed up to {upto}",
+                out(Style::Name, &inert(&writer.writer, 64)),
+                writer.entries
+            ));
         }
         for finding in report.writers.iter().flat_map(|writer| &writer.findings).chain(&report.findings) {
             let style = if finding.problem.severity() == Severity::Tampered { Style::Bad } else { Style::Warn };

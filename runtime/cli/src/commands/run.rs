@@ -3,20 +3,26 @@
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 
-use clap::Parser as _;
+use clap::{Args as _, FromArgMatches as _};
 use toolcell_core::limits::LIMITS;
 use toolcell_core::manifest::Access;
 use toolcell_core::{Arguments, Event, Events, Limit, Outcome, ToolCall, Toolbox as _};
 use toolcell_host::{Allow, Host, Pattern, Policy, Rule};
 
 use super::{pairs, print_json};
-use crate::args::{RUN_WITH_VALUE, RUN_WITHOUT_VALUE, RunArgs, RunOptions};
+use crate::args::{InspectArgs, RUN_WITH_VALUE, RUN_WITHOUT_VALUE, RunArgs, RunOptions};
 use crate::exit::{CliError, Exit};
+use crate::home;
 use crate::paths::Paths;
 use crate::terminal::{Style, err, explain, say};
-use crate::home;
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
+    let asks_for_help = args.rest.iter().take_while(|word| *word != "--").any(|word| word == "--help" || word == "-h");
+    if asks_for_help {
+        // Of a tool, help is what it takes.
+        let (target, folders) = (args.tool, args.options.folders);
+        return super::inspect::run(&InspectArgs { target, folders, json: false });
+    }
     let (later, words) = divide(args.rest)?;
     let options = args.options.and(later);
     let policy = policy(&options)?;
@@ -62,7 +68,13 @@ fn print(outcome: &Outcome, whole: bool) -> Result<(), CliError> {
         let mut text = explain(outcome.verdict.name(), failure);
         if let Some(sealed) = &outcome.receipt {
             for denied in &sealed.receipt.denied {
-                text.push_str(&format!("  {} {} ({} times): {}\n", err(Style::Warn, "denied:"), denied.function, denied.count, denied.reason));
+                text.push_str(&format!(
+                    "  {} {} ({} times): {}\n",
+                    err(Style::Warn, "denied:"),
+                    denied.function,
+                    denied.count,
+                    denied.reason
+                ));
             }
         }
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -97,7 +109,9 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     } else {
         std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
     };
-    read.map_err(|error| CliError::failed(format!("cannot read the arguments from `{}`", path.display())).because(&error))?;
+    read.map_err(|error| {
+        CliError::failed(format!("cannot read the arguments from `{}`", path.display())).because(&error)
+    })?;
     Ok(bytes)
 }
 
@@ -110,21 +124,27 @@ fn policy(options: &RunOptions) -> Result<Policy, CliError> {
         policy = policy.mount(Pattern::Any, Path::new(host), guest, access).map_err(bad)?;
     }
     for pair in &options.config {
-        let (key, value) = pair.split_once('=').ok_or_else(|| CliError::usage(format!("`{pair}` is no `KEY=VALUE`")))?;
-        policy = policy.rule(Rule { tools: Pattern::Any, allow: Allow::Config { key: key.to_owned(), value: value.to_owned() } });
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| CliError::usage(format!("`{pair}` is no `KEY=VALUE`")))?;
+        policy = policy
+            .rule(Rule { tools: Pattern::Any, allow: Allow::Config { key: key.to_owned(), value: value.to_owned() } });
     }
     let time = options.timeout.map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX));
-    let named = [(Limit::Fuel, options.fuel), (Limit::Memory, options.memory.map(|bytes| bytes.0)), (Limit::Time, time)];
+    let named =
+        [(Limit::Fuel, options.fuel), (Limit::Memory, options.memory.map(|bytes| bytes.0)), (Limit::Time, time)];
     for (limit, value) in named {
         if let Some(value) = value {
             policy = policy.limit(limit, value).map_err(bad)?;
         }
     }
     for pair in &options.limit {
-        let parsed = pair.split_once('=').and_then(|(name, value)| Some((Limit::named(name)?, value.replace('_', "").parse().ok()?)));
+        let parsed = pair
+            .split_once('=')
+            .and_then(|(name, value)| Some((Limit::named(name)?, value.replace('_', "").parse().ok()?)));
         let Some((limit, value)) = parsed else {
             let names: Vec<_> = LIMITS.iter().filter(|row| row.per_call).map(|row| row.name).collect();
-            return Err(CliError::usage(format!("`{pair}` sets no limit")).next(format!("Write NAME=NUMBER with one of: {}.", names.join(", "))));
+            return Err(CliError::usage(format!("`{pair}` sets no limit"))
+                .next(format!("Write NAME=NUMBER with one of: {}.", names.join(", "))));
         };
         policy = policy.limit(limit, value).map_err(bad)?;
     }
@@ -142,7 +162,8 @@ fn mount_of(text: &str) -> Result<(&str, &str, Access), CliError> {
     };
     match rest.rsplit_once(':') {
         Some((host, guest)) if !host.is_empty() && !guest.is_empty() => Ok((host, guest, access)),
-        _ => Err(CliError::usage(format!("`{text}` is no mount")).next("Write HOST_FOLDER:/PLACE_IN_THE_GUEST, with `:rw` at the end if the tool may write.")),
+        _ => Err(CliError::usage(format!("`{text}` is no mount"))
+            .next("Write HOST_FOLDER:/PLACE_IN_THE_GUEST, with `:rw` at the end if the tool may write.")),
     }
 }
 
@@ -164,7 +185,10 @@ fn divide(rest: Vec<String>) -> Result<(RunOptions, Vec<String>), CliError> {
             words.push(word);
         }
     }
-    let options = RunOptions::try_parse_from(options)
+    let command = RunOptions::augment_args(clap::Command::new("toolcell run").no_binary_name(true));
+    let options = command
+        .try_get_matches_from(options)
+        .and_then(|matches| RunOptions::from_arg_matches(&matches))
         .map_err(|error| CliError::usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned()))?;
     Ok((options, words))
 }
@@ -226,7 +250,9 @@ mod tests {
 
     #[test]
     fn options_and_pairs_may_be_mixed() {
-        let (options, pairs) = divide(words(&["--path", "$", "--fuel", "7", "--timeout=2s", "--outcome", "--", "--json", "x"])).expect("divides");
+        let (options, pairs) =
+            divide(words(&["--path", "$", "--fuel", "7", "--timeout=2s", "--outcome", "--", "--json", "x"]))
+                .expect("divides");
         assert_eq!(options.fuel, Some(7));
         assert!(options.outcome && options.timeout.is_some());
         assert_eq!(pairs, words(&["--path", "$", "--json", "x"]));

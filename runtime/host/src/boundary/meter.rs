@@ -58,8 +58,9 @@ impl Meter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // The guest's own declared maximum: a failed growth is what the language of the guest expects there.
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        // The guest's own declared maximum: a failed growth is what the language of the guest expects there. One that is no lower than
+        // the limit is the end of a pooled table, or makes no difference: the limit is exceeded, and is what is named.
+        if maximum.is_some_and(|maximum| desired > maximum && (maximum as u64) < which(self).most) {
             return Ok(false);
         }
         match which(self).grow(desired.saturating_sub(current) as u64) {
@@ -157,6 +158,13 @@ mod tests {
         let mut meter = meter(100, 10);
         assert!(!meter.memory_growing(0, 50, Some(40)).expect("the guest's own limit"));
         assert_eq!((meter.peak_memory(), meter.exhausted()), (0, None));
+    }
+
+    #[test]
+    fn a_maximum_no_lower_than_the_limit_does_not_hide_the_limit() {
+        let mut meter = meter(100, 10);
+        assert!(meter.table_growing(0, 1 << 31, Some(10)).is_err());
+        assert_eq!(meter.exhausted(), Some(Limit::Table));
     }
 
     #[test]

@@ -61,7 +61,12 @@ pub(super) async fn show(host: &Host, paths: &Paths) -> Result<bool, CliError> {
         let kind = outcome.verdict.failure().map_or("completed", |failure| failure.kind.name());
         all &= kind == expected;
         let mark = if kind == expected { out(Style::Good, "stopped") } else { out(Style::Bad, "NOT AS EXPECTED") };
-        say(&format!("  {mark}  {what:<26} {} {} {}", out(Style::Dim, &format!("{tool:<22}")), out(Style::Warn, &format!("{kind:<20}")), out(Style::Dim, &took(time))));
+        say(&format!(
+            "  {mark}  {what:<26} {} {} {}",
+            out(Style::Dim, &format!("{tool:<22}")),
+            out(Style::Warn, &format!("{kind:<20}")),
+            out(Style::Dim, &took(time))
+        ));
     }
     for (tool, arguments, what) in ESCAPES {
         let outcome = call(host, tool, arguments).await;
@@ -70,7 +75,8 @@ pub(super) async fn show(host: &Host, paths: &Paths) -> Result<bool, CliError> {
         let mark = if refused.is_some() { out(Style::Good, "refused") } else { out(Style::Bad, "NOT AS EXPECTED") };
         say(&format!("  {mark}  {what:<30} {} {}", out(Style::Dim, tool), refused.unwrap_or_default()));
     }
-    let (calls, slowest) = honest.await.map_err(|error| CliError::failed("the honest calls broke off").because(&error))?;
+    let (calls, slowest) =
+        honest.await.map_err(|error| CliError::failed("the honest calls broke off").because(&error))?;
     let calls = calls?;
     say(&format!("  meanwhile {calls} honest calls completed, the slowest in {}", took(slowest)));
     Ok(all)
@@ -86,9 +92,11 @@ fn refused(outcome: &Outcome) -> Option<String> {
 
 /// Drops a component with a foreign import into the tools folder, where the host finds it by itself.
 fn drop_foreign(host: &Host, paths: &Paths) -> Result<(), CliError> {
-    let bytes = wat::parse_str(FOREIGN).map_err(|error| CliError::failed("the foreign component is no component").because(&error))?;
+    let bytes = wat::parse_str(FOREIGN)
+        .map_err(|error| CliError::failed("the foreign component is no component").because(&error))?;
     let path = paths.tools().join("foreign.wasm");
-    std::fs::write(&path, bytes).map_err(|error| CliError::failed(format!("cannot write `{}`", path.display())).because(&error))?;
+    std::fs::write(&path, bytes)
+        .map_err(|error| CliError::failed(format!("cannot write `{}`", path.display())).because(&error))?;
     host.look();
     host.look();
     Ok(())

@@ -22,8 +22,14 @@ use crate::progress::Shown;
 use crate::terminal::{Style, explain, out, say};
 
 /// The tools of the demo, by their folders in the checkout.
-const TOOLS: &[&str] =
-    &["tools-wasm/json", "tools-wasm/table", "tools-wasm/search", "tools-wasm/graph", "tools-wasm/leads", "tests/red_team/guests/hostile"];
+const TOOLS: &[&str] = &[
+    "tools-wasm/json",
+    "tools-wasm/table",
+    "tools-wasm/search",
+    "tools-wasm/graph",
+    "tools-wasm/leads",
+    "tests/red_team/guests/hostile",
+];
 
 pub(crate) fn run(args: &DemoArgs) -> Result<Exit, CliError> {
     let began = Instant::now();
@@ -74,7 +80,9 @@ fn source(given: Option<&Path>) -> Result<PathBuf, CliError> {
         let none = || CliError::usage(format!("`{}` has no tools-wasm/ and wit/", folder.display()));
         return if is_checkout(folder) { Ok(folder.to_owned()) } else { Err(none()) };
     }
-    let around = std::env::current_dir().ok().and_then(|here| here.ancestors().find(|folder| is_checkout(folder)).map(Path::to_owned));
+    let around = std::env::current_dir()
+        .ok()
+        .and_then(|here| here.ancestors().find(|folder| is_checkout(folder)).map(Path::to_owned));
     let compiled = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     around.or_else(|| compiled.canonicalize().ok().filter(|folder| is_checkout(folder))).ok_or_else(|| {
         CliError::failed("the demo builds its tools from source, and there is no checkout of Toolcell here")
@@ -83,7 +91,12 @@ fn source(given: Option<&Path>) -> Result<PathBuf, CliError> {
 }
 
 fn build(paths: &Paths, source: &Path) -> Result<(), CliError> {
-    let request = |folder: &&str| Request { folder: source.join(folder), out: paths.tools(), name: None, freshness: Freshness::Trust };
+    let request = |folder: &&str| Request {
+        folder: source.join(folder),
+        out: paths.tools(),
+        name: None,
+        freshness: Freshness::Trust,
+    };
     let requests: Vec<_> = TOOLS.iter().map(request).collect();
     let results = {
         let shown = Shown::new();
@@ -91,7 +104,9 @@ fn build(paths: &Paths, source: &Path) -> Result<(), CliError> {
     };
     for (folder, result) in TOOLS.iter().zip(results) {
         result.map_err(|error| {
-            CliError::failed(format!("`{folder}` was not built")).because(&error).next("`toolcell doctor` says what is missing.")
+            CliError::failed(format!("`{folder}` was not built"))
+                .because(&error)
+                .next("`toolcell doctor` says what is missing.")
         })?;
     }
     Ok(())
@@ -105,10 +120,12 @@ fn policy(source: &Path) -> Result<Policy, CliError> {
     for (name, folder, guest) in
         [("leads", "leads/data", "/data"), ("table", "table/data", "/data"), ("search", "search/data/docs", "/docs")]
     {
-        policy = policy.mount(of(name), &source.join("tools-wasm").join(folder), guest, Access::ReadOnly).map_err(bad)?;
+        policy =
+            policy.mount(of(name), &source.join("tools-wasm").join(folder), guest, Access::ReadOnly).map_err(bad)?;
     }
     // The attacker may write here, and nowhere else.
-    policy = policy.mount(of("hostile"), &source.join("tools-wasm/search/data"), "/data", Access::ReadOnly).map_err(bad)?;
+    policy =
+        policy.mount(of("hostile"), &source.join("tools-wasm/search/data"), "/data", Access::ReadOnly).map_err(bad)?;
     for (limit, value) in [(Limit::Time, 1_000), (Limit::Fuel, 2_000_000_000), (Limit::Memory, 64 << 20)] {
         policy = policy.rule(Rule { tools: of("hostile"), allow: Allow::Limit(limit, value) });
     }
@@ -161,12 +178,18 @@ async fn call(host: &Host, tool: &str, arguments: &str) -> Outcome {
 async fn result(host: &Host, tool: &str, arguments: &Value) -> Result<Value, CliError> {
     let outcome = call(host, tool, &arguments.to_string()).await;
     match (outcome.verdict.result(), outcome.verdict.failure()) {
-        (Some(result), _) => serde_json::from_str(result.get()).map_err(|error| CliError::failed("a result is no JSON").because(&error)),
+        (Some(result), _) => {
+            serde_json::from_str(result.get()).map_err(|error| CliError::failed("a result is no JSON").because(&error))
+        }
         (None, Some(failure)) => Err(CliError::failed(format!("{tool}: {failure}"))),
         (None, None) => Err(CliError::failed(format!("{tool} has neither a result nor a failure"))),
     }
 }
 
 fn took(time: Duration) -> String {
-    if time < Duration::from_secs(1) { format!("{:.1} ms", time.as_secs_f64() * 1e3) } else { format!("{:.1} s", time.as_secs_f64()) }
+    if time < Duration::from_secs(1) {
+        format!("{:.1} ms", time.as_secs_f64() * 1e3)
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
 }

@@ -54,8 +54,10 @@ pub(super) async fn show(host: &Host, source: &Path) -> Result<(), CliError> {
 /// The calls of one round; none of them depends on another.
 fn work(source: &Path) -> Result<Vec<(&'static str, Value)>, CliError> {
     let graph = source.join("tools-wasm/graph/data/concepts.json");
-    let text = std::fs::read_to_string(&graph).map_err(|error| CliError::failed(format!("cannot read `{}`", graph.display())).because(&error))?;
-    let concepts: Value = serde_json::from_str(&text).map_err(|error| CliError::failed("the concept graph is no JSON").because(&error))?;
+    let text = std::fs::read_to_string(&graph)
+        .map_err(|error| CliError::failed(format!("cannot read `{}`", graph.display())).because(&error))?;
+    let concepts: Value = serde_json::from_str(&text)
+        .map_err(|error| CliError::failed("the concept graph is no JSON").because(&error))?;
     let leads = std::fs::read_to_string(source.join("tools-wasm/leads/data/leads.csv"))
         .map_err(|error| CliError::failed("cannot read the sample leads").because(&error))?;
     let goal = concepts.as_array().and_then(|all| all.last()).map_or(Value::Null, |last| last["id"].clone());
@@ -93,14 +95,26 @@ fn work(source: &Path) -> Result<Vec<(&'static str, Value)>, CliError> {
 /// What the work found, in a few lines.
 async fn findings(host: &Host, work: &[(&'static str, Value)]) -> Result<(), CliError> {
     let line = |tool: &str, text: String| say(&format!("  {:<20} {text}", out(Style::Name, tool)));
-    let of = |tool: &str, nth: usize| work.iter().filter(|(name, _)| *name == tool).nth(nth).map(|(_, arguments)| arguments.clone()).unwrap_or_default();
+    let of = |tool: &str, nth: usize| {
+        work.iter()
+            .filter(|(name, _)| *name == tool)
+            .nth(nth)
+            .map(|(_, arguments)| arguments.clone())
+            .unwrap_or_default()
+    };
 
     let tiers = result(host, "leads.tiers", &of("leads.tiers", 0)).await?;
-    let shares: Vec<_> = list(&tiers["tiers"]).iter().map(|tier| format!("{} {}", text(&tier["tier"]), tier["share"]["count"])).collect();
+    let shares: Vec<_> = list(&tiers["tiers"])
+        .iter()
+        .map(|tier| format!("{} {}", text(&tier["tier"]), tier["share"]["count"]))
+        .collect();
     line("leads.tiers", format!("{} leads: {}", tiers["total"]["leads"], shares.join(", ")));
 
     let conversion = result(host, "leads.conversion", &of("leads.conversion", 0)).await?;
-    let mut groups: Vec<_> = list(&conversion["groups"]).iter().filter(|group| !flag(&group["outcomes"]["win_rate"]["too_little_data"])).collect();
+    let mut groups: Vec<_> = list(&conversion["groups"])
+        .iter()
+        .filter(|group| !flag(&group["outcomes"]["win_rate"]["too_little_data"]))
+        .collect();
     groups.sort_by(|a, b| rate(b).total_cmp(&rate(a)));
     let best = groups.first().map_or_else(
         || "no industry has enough closed leads for a rate".to_owned(),
@@ -113,8 +127,14 @@ async fn findings(host: &Host, work: &[(&'static str, Value)]) -> Result<(), Cli
 
     let similar = result(host, "leads.lookalikes", &of("leads.lookalikes", 0)).await?;
     if let Some(target) = list(&similar["targets"]).first() {
-        let matched: Vec<_> = list(&target["matched"]).iter().map(|factor| format!("{} {}", text(&factor["factor"]), text(&factor["value"]))).collect();
-        line("leads.lookalikes", format!("first of {}: {} ({})", similar["candidates"], text(&target["company"]), matched.join(", ")));
+        let matched: Vec<_> = list(&target["matched"])
+            .iter()
+            .map(|factor| format!("{} {}", text(&factor["factor"]), text(&factor["value"])))
+            .collect();
+        line(
+            "leads.lookalikes",
+            format!("first of {}: {} ({})", similar["candidates"], text(&target["company"]), matched.join(", ")),
+        );
     }
 
     let segments = result(host, "table.aggregate", &of("table.aggregate", 0)).await?;
@@ -122,12 +142,28 @@ async fn findings(host: &Host, work: &[(&'static str, Value)]) -> Result<(), Cli
 
     let found = result(host, "search.query", &of("search.query", 0)).await?;
     if let Some(hit) = list(&found["hits"]).first() {
-        line("search.query", format!("\"greedy dog loses everything\": {} ({:.2}) of {}", text(&hit["title"]), hit["score"].as_f64().unwrap_or_default(), found["searched"]["documents"]));
+        line(
+            "search.query",
+            format!(
+                "\"greedy dog loses everything\": {} ({:.2}) of {}",
+                text(&hit["title"]),
+                hit["score"].as_f64().unwrap_or_default(),
+                found["searched"]["documents"]
+            ),
+        );
     }
 
     let path = result(host, "graph.critical-path", &of("graph.critical-path", 0)).await?;
     let steps: Vec<_> = list(&path["path"]).iter().map(text).collect();
-    line("graph.critical-path", format!("{} hours over {} concepts: … {}", path["length"], steps.len(), steps[steps.len().saturating_sub(3)..].join(" → ")));
+    line(
+        "graph.critical-path",
+        format!(
+            "{} hours over {} concepts: … {}",
+            path["length"],
+            steps.len(),
+            steps[steps.len().saturating_sub(3)..].join(" → ")
+        ),
+    );
     Ok(())
 }
 

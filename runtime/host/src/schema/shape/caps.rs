@@ -38,6 +38,7 @@ caps! {
     COMPONENTS, "nested components", 250, "bombs of nested components";
     INSTANCES, "component instances", 250, "instantiation bombs, whose types are compared at each step";
     CORE_INSTANCES, "core instances", 1_000, "bombs of core instances, which fill the pool";
+    EXPANDED, "parts after everything is instantiated", 300_000, "a kilobyte that becomes millions of instances before anything is compiled";
     FUNCTIONS, "core functions", 200_000, "a million small functions, each with its own cost to compile";
     BODY, "bytes in one function", 2 * MIB, "one huge function, since register allocation costs more than linear time";
     LOCALS, "locals in one function", 50_000, "huge stack frames that cost a few bytes to declare";

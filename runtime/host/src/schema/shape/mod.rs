@@ -8,6 +8,7 @@ pub mod bodies;
 pub mod caps;
 mod convert;
 mod error;
+mod expand;
 pub mod features;
 mod scan;
 mod tools;

@@ -9,6 +9,7 @@ use wasmparser::{
 
 use super::caps::{self, Total};
 use super::error::ShapeError;
+use super::expand::Expansion;
 use super::features::Needs;
 
 /// What the walk found.
@@ -72,7 +73,7 @@ fn needs_gc(bytes: &[u8], enabled: WasmFeatures) -> bool {
 }
 
 /// Why a walk ended early.
-enum Stop {
+pub(crate) enum Stop {
     Refused(ShapeError),
     Parser(wasmparser::Error),
 }
@@ -92,6 +93,7 @@ impl From<wasmparser::Error> for Stop {
 fn walk(bytes: &[u8], features: WasmFeatures) -> Result<Scan<'_>, Stop> {
     let mut validator = Validator::new_with_features(features);
     let mut totals = Totals::new();
+    let mut expansion = Expansion::default();
     let mut depth = 0;
     let mut memories = Memories::default();
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
@@ -101,6 +103,7 @@ fn walk(bytes: &[u8], features: WasmFeatures) -> Result<Scan<'_>, Stop> {
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload?;
         totals.count(&payload)?;
+        expansion.count(&payload)?;
         match &payload {
             Payload::ModuleSection { .. } => {
                 memories = Memories::default();

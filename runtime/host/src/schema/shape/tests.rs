@@ -476,3 +476,53 @@ fn listing_does_not_read_bodies() {
     assert!(shape(&bytes).is_ok());
     assert!(matches!(check_bodies(&bytes), Err(ShapeError::Invalid { .. })));
 }
+
+/// Components that each instantiate the one before ten times.
+fn tenfold(levels: usize) -> String {
+    let mut text = "(component $top (component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
+    for level in 1..=levels {
+        text.push_str(&format!("(component $c{level} (alias outer $top $c{} (component $c))", level - 1));
+        text.push_str(&"(instance (instantiate $c))".repeat(10));
+        text.push(')');
+    }
+    text.push_str(&format!("(instance (instantiate $c{levels})))"));
+    text
+}
+
+#[test]
+fn what_multiplies_when_it_is_instantiated_is_refused_by_what_it_becomes() {
+    assert!(shape(&component(&tenfold(3))).is_ok());
+    for levels in [6, 8, 20] {
+        let refusal = refusal(&component(&tenfold(levels)));
+        assert!(refusal.contains("parts after everything is instantiated"), "{refusal}");
+    }
+}
+
+#[test]
+fn a_component_keeps_its_weight_under_every_name() {
+    let heavy = format!("(component $heavy (core module $m) {})", "(core instance (instantiate $m))".repeat(900));
+    let hundred = "(instance (instantiate $h))".repeat(100);
+    for user in [
+        format!("(component $user (alias outer $top $heavy (component $h)) {hundred})"),
+        format!(
+            r#"(export $named "named" (component $heavy)) (component $user (alias outer $top $named (component $h)) {hundred})"#
+        ),
+        format!(
+            "(component $user (component $inner (alias outer $top $heavy (component $h)) {hundred}) (instance (instantiate $inner)))"
+        ),
+    ] {
+        let text = |times: usize| {
+            format!("(component $top {heavy} {user} {})", "(instance (instantiate $user))".repeat(times))
+        };
+        assert!(shape(&component(&text(3))).is_ok(), "{user}");
+        assert!(refusal(&component(&text(4))).contains("parts after everything is instantiated"), "{user}");
+    }
+}
+
+#[test]
+fn a_component_that_comes_from_outside_cannot_be_instantiated() {
+    let text = r#"(component (component $c (import "x" (component $x)) (instance (instantiate $x))) (component $arg) (instance (instantiate $c (with "x" (component $arg)))))"#;
+    assert!(refusal(&component(text)).contains("parts after everything is instantiated"));
+    let text = r#"(component (component $c (component $x) (export "x" (component $x))) (instance $i (instantiate $c)) (alias export $i "x" (component $x)) (instance (instantiate $x)))"#;
+    assert!(refusal(&component(text)).contains("parts after everything is instantiated"));
+}
