@@ -1,7 +1,7 @@
 //! `Host::call` against a typed call in a bare Wasmtime loop, in one run: same `Config`, `InstancePre` and component.
 //!
 //! The bare loop is as fast as we know how to make it: a slow floor would make the ratio worthless, so it is printed
-//! too. `--short` takes fewer rounds and says so. Nothing here fails because it is slow: it prints.
+//! too. `--short` takes fewer rounds and says so; `--profile` repeats the smallest call alone, for a profiler. Nothing here fails because it is slow: it prints.
 #![allow(clippy::unwrap_used, missing_docs, clippy::cast_precision_loss, reason = "a benchmark that cannot go on has failed")]
 
 #[path = "../support.rs"]
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use toolcell_core::{Arguments, CallId, Silent, ToolCall, Toolbox as _};
 use toolcell_host::code::EngineClass;
 use toolcell_host::{Host, Policy, PoolSize, Threads, Width, engine_config};
-use wasmtime::component::{Component, ComponentNamedList, InstancePre, Lift, Linker, Lower};
+use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::support::{built, run, settings};
@@ -53,6 +53,9 @@ fn main() {
     assert!(outcome.verdict.result().is_some(), "{outcome:?}");
     println!("first call from a warm code cache:   {:>10}\n", show(began.elapsed()));
 
+    if std::env::args().any(|arg| arg == "--profile") {
+        return profile(&host);
+    }
     let bare = Bare::new(&component);
     println!("{:<26} {:>18} {:>18} {:>8} {:>18} {:>8}", "", "bare p50/p95", "call p50/p95", "ratio", "from outside", "ratio");
     let text = |length: usize| "x".repeat(length);
@@ -73,7 +76,8 @@ fn main() {
 struct Bare {
     engine: Engine,
     pre: InstancePre<()>,
-    component: Component,
+    text: ComponentExportIndex,
+    bytes: ComponentExportIndex,
 }
 
 impl Bare {
@@ -84,10 +88,11 @@ impl Bare {
         // Nothing is called, so nothing has to be there.
         linker.define_unknown_imports_as_traps(&component).unwrap();
         let pre = linker.instantiate_pre(&component).unwrap();
-        Self { engine, pre, component }
+        let index = |name| component.get_export_index(None, name).unwrap();
+        Self { engine, pre, text: index("text"), bytes: index("bytes") }
     }
 
-    async fn call<P, R>(&self, name: &str, params: P) -> R
+    async fn call<P, R>(&self, index: ComponentExportIndex, params: P) -> R
     where
         P: ComponentNamedList + Lower + Send + Sync + 'static,
         R: Lift + Lower + wasmtime::component::ComponentType + Send + Sync + 'static,
@@ -97,7 +102,6 @@ impl Bare {
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
         let instance = self.pre.instantiate_async(&mut store).await.unwrap();
-        let index = self.component.get_export_index(None, name).unwrap();
         let function = instance.get_typed_func::<P, (R,)>(&mut store, index).unwrap();
         let (result,) = function.call_async(&mut store, params).await.unwrap();
         result
@@ -110,7 +114,7 @@ fn compare(host: &Host, bare: &Bare, what: &str, tool: &'static str, arguments: 
         for _ in 0..rounds + rounds / 10 {
             let value = value();
             let began = Instant::now();
-            std::hint::black_box(bare.call::<_, String>("text", (value,)).await);
+            std::hint::black_box(bare.call::<_, String>(bare.text, (value,)).await);
             times.push(began.elapsed());
         }
         times
@@ -124,7 +128,7 @@ fn compare_bytes(host: &Host, bare: &Bare, what: &str, tool: &'static str, argum
         for _ in 0..rounds + rounds / 10 {
             let value = value.to_vec();
             let began = Instant::now();
-            std::hint::black_box(bare.call::<_, Vec<u8>>("bytes", (value,)).await);
+            std::hint::black_box(bare.call::<_, Vec<u8>>(bare.bytes, (value,)).await);
             times.push(began.elapsed());
         }
         times
@@ -158,6 +162,19 @@ fn report(host: &Host, what: &str, tool: &'static str, arguments: &str, rounds: 
         outside.shown(),
         ratio(&mut outside, &mut floor)
     );
+}
+
+/// Repeats the smallest call and nothing else, for a profiler.
+fn profile(host: &Host) {
+    let arguments = Arguments::from_text(json!({"value": "x".repeat(100)}).to_string()).unwrap();
+    let calls = host.clone();
+    let repeated = async move {
+        for round in 0..300_000 {
+            let outcome = calls.call(ToolCall::new(CallId(round), "echo.text", arguments.clone()), &Silent).await;
+            assert!(outcome.verdict.result().is_some());
+        }
+    };
+    run(host.guest_threads().spawn(repeated)).unwrap();
 }
 
 fn throughput(host: &Host, cores: usize, calls: usize) {

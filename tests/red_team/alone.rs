@@ -15,12 +15,13 @@ const OVERHEAD: u64 = 32 << 20;
 const ALONE: &str = "TOOLCELL_RED_TEAM_ALONE";
 
 /// A case that has not ended by then hangs. The slowest of them needs a few seconds.
-const HANGS: Duration = Duration::from_secs(120);
+const HANGS: Duration = Duration::from_mins(2);
 
 /// Runs the case that calls this again, in another process, and takes over how it ended.
-pub(super) fn alone<F: Fn()>(case: F) {
+pub(super) fn alone<T, F: Fn() -> T>(case: F) {
     if std::env::var_os(ALONE).is_some() {
-        return case();
+        case();
+        return;
     }
     // A closure is named after the function that it stands in: `toolcell::red_team::stack::NAME::{{closure}}`.
     let path = std::any::type_name::<F>();

@@ -47,10 +47,8 @@ fn exporting(beside: &str) -> String {
 /// Calls everything that one of many components may still have, and sees to it that each call ends as anything but a fault of the host.
 fn harmless(components: impl Iterator<Item = Vec<u8>>) -> BTreeMap<String, usize> {
     let lab = Lab::new();
-    let mut count = 0;
-    for bytes in components {
+    for (count, bytes) in components.enumerate() {
         lab.drop_in(&format!("c{count}"), &bytes);
-        count += 1;
     }
     lab.drop_in("healthy", &component(include_str!("guests/healthy.wat")));
     let host = lab.open(limited(&[(Limit::Fuel, 10_000_000), (Limit::Time, 2_000), (Limit::Memory, 16 << 20)]), |_| {});
@@ -161,9 +159,13 @@ fn deep_nesting_is_refused_at_bounded_cost() {
         // A component type, an instance type, and a core module type within a component type, each as deep as the bytes allow.
         for (opening, innermost) in [(&[0x41, 1, 1][..], &[0x40, 0, 1, 0][..]), (&[0x42, 1, 1], &[0x40, 0, 1, 0])] {
             for depth in [150, 10_000, 200_000] {
-                refused(&nested_types(opening, innermost, depth), "");
+                refused(&nested_types(opening, innermost, depth), "component types inside each other");
             }
         }
+        // As deep as is accepted, it compiles and runs.
+        let deepest = exporting(&format!("{}(type (func)){}", "(type (instance ".repeat(32), "))".repeat(32)));
+        let arena = Arena::new(Guest::Text(&deepest), limited(&[]));
+        assert_eq!(arena.strike("never", "{}").result(), json!(null));
         // Instructions: blocks, and expressions that only a recursive reader would mind.
         let blocks = exporting(&format!("(core module (func {}{}))", "block ".repeat(100_000), "end ".repeat(100_000)));
         check(&Attack::new(Guest::Text(&blocks), "never", &[], "broken-component"));
@@ -231,7 +233,7 @@ fn huge_custom_sections_are_refused() {
         let honest = component(&exporting(""));
         refused(&with_section(&honest, "ballast", &vec![0; 9 << 20]), "bytes in custom sections");
         let many =
-            (0..100).fold(honest.clone(), |bytes, n| with_section(&bytes, &format!("ballast-{n}"), &[0; 100_000]));
+            (0..100).fold(honest.clone(), |bytes, n| with_section(&bytes, &format!("ballast-{n}"), &vec![0; 100_000]));
         refused(&many, "bytes in custom sections");
         refused(&with_section(&honest, "toolcell:manifest", &vec![b'#'; 1 << 20]), "bytes of manifest");
         refused(&with_section(&honest, "toolcell:docs", &vec![b' '; 1 << 20]), "bytes of docs");
@@ -298,7 +300,7 @@ fn an_unknown_import_is_refused_by_name() {
         "evil:corp/exfiltrate@1.0.0",
     );
     refused_import(r#"(import "launch" (func))"#, "launch");
-    refused_import(r#"(import "wasi:nn/graph@0.2.0" (instance))"#, "wasi:nn/graph@0.2.0");
+    refused_import(r#"(import "wasi:nn/graph@0.2.0" (instance (export "load" (func))))"#, "wasi:nn/graph@0.2.0");
     // A name that is nearly ours is told what ours is.
     let hint = refused_import(
         r#"(import "wasi:clocks/monotonic-clocks@0.2.0" (instance (export "now" (func (result u64)))))"#,
@@ -390,7 +392,7 @@ fn control_characters_in_names_reach_nobody() {
     assert!(!arena.strike("never", "{}").told().contains('\u{1b}'));
     // A file can have any name; as a component it is refused, and shown without what acts.
     let lab = Lab::new();
-    for stem in ["\u{1b}[2Jguest", "gu\u{202e}est", "a\nb", "guest.", "GUEST", "-guest", "g_uest", &"g".repeat(200)] {
+    for stem in ["\u{1b}[2Jguest", "gu\u{202e}est", "a\nb", "guest.", "GUEST", "-guest", &"g".repeat(200)] {
         lab.drop_in(stem, &component(&exporting("")));
     }
     for (name, reason) in listed(&lab.open(limited(&[]), |_| {})) {
@@ -456,13 +458,13 @@ fn async_exports_are_refused() {
         (core module $m (func (export "s") (param i32)))
         (core instance $i (instantiate $m))
         (func (export "never") (param "x" (stream u8)) (canon lift (core func $i "s"))))"#;
-    check(&Attack::new(Guest::Text(streams), "never", &[], "not-callable").with(r#"{ "x": [] }"#));
+    check(&Attack::new(Guest::Text(streams), "never", &[], "broken-component").with(r#"{ "x": [] }"#));
     let lifted = r#"(component
         (core module $m (func (export "f")))
         (core instance $i (instantiate $m))
         (func (export "never") async (canon lift (core func $i "f") async)))"#;
-    check(&Attack::new(Guest::Text(lifted), "never", &[], "not-callable"));
+    check(&Attack::new(Guest::Text(lifted), "never", &[], "broken-component"));
     // Built in, without any export that shows it: no engine of ours has it.
-    let built_in = exporting(r#"(core func (canon task.cancel))"#);
+    let built_in = exporting("(core func (canon task.cancel))");
     check(&Attack::new(Guest::Text(&built_in), "never", &[], "broken-component"));
 }

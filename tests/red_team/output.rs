@@ -43,16 +43,15 @@ fn a_result_of_a_gibibyte_ends_at_the_memory_limit() {
 #[test]
 fn a_result_over_its_limit_is_not_handed_on() {
     let limits = &[(Limit::Memory, 64 << 20), (Limit::ResultBytes, 4 << 20)];
-    alone(|| {
-        drop(check(&Attack::new(HOSTILE, "blow-up", limits, "result-bytes-limit").with(r#"{ "megabytes": 16 }"#)))
-    });
+    alone(|| check(&Attack::new(HOSTILE, "blow-up", limits, "result-bytes-limit").with(r#"{ "megabytes": 16 }"#)));
 }
 
 #[test]
 fn bytes_over_the_result_limit_are_not_handed_on() {
     let limits = &[(Limit::Memory, 64 << 20), (Limit::ResultBytes, 4 << 20)];
+    // Each byte of a list is a value of its own on its way out, which the limit on copied data meets first.
     alone(|| {
-        drop(check(&Attack::new(HOSTILE, "blow-up-bytes", limits, "result-bytes-limit").with(r#"{ "megabytes": 16 }"#)))
+        check(&Attack::new(HOSTILE, "blow-up-bytes", limits, "host-bytes-limit").with(r#"{ "megabytes": 16 }"#));
     });
 }
 

@@ -12,7 +12,7 @@ const STACK: Guest<'static> = Guest::Text(include_str!("guests/stack.wat"));
 
 #[test]
 fn endless_recursion_ends_at_the_stack_limit() {
-    alone(|| drop(check(&Attack::new(STACK, "recurse", &[], "stack-limit").with(r#"{ "depth": 0 }"#))));
+    alone(|| check(&Attack::new(STACK, "recurse", &[], "stack-limit").with(r#"{ "depth": 0 }"#)));
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn huge_frame(locals: usize) -> String {
 #[test]
 fn huge_frames_end_at_the_stack_limit() {
     // Frames of 16 KiB step over a guard page at once; one that is larger than the whole stack is refused on entry.
-    alone(|| drop(check(&Attack::new(Guest::Text(&huge_frame(2_000)), "huge", &[], "stack-limit"))));
+    alone(|| check(&Attack::new(Guest::Text(&huge_frame(2_000)), "huge", &[], "stack-limit")));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn more_locals_than_any_compiler_makes_are_refused() {
         (func (export "never") (canon lift (core func $i "f"))))"#;
     // A few bytes declare them all; fifty thousand is the most that any function may have, here and in the format.
     let bytes = wat::parse_str(text.replace("LOCALS", &"i64 ".repeat(50_001))).unwrap();
-    alone(|| drop(check(&Attack::new(Guest::Bytes(&bytes), "never", &[], "broken-component"))));
+    alone(|| check(&Attack::new(Guest::Bytes(&bytes), "never", &[], "broken-component")));
 }
 
 #[test]
@@ -126,10 +126,10 @@ fn a_type_nested_deeper_than_that_cannot_be_called() {
 
 #[test]
 fn a_guest_that_enters_itself_again_traps() {
-    alone(|| drop(check(&Attack::new(STACK, "enter", &[(Limit::Fuel, 100_000_000)], "trap"))));
+    alone(|| check(&Attack::new(STACK, "enter", &[(Limit::Fuel, 100_000_000)], "trap")));
 }
 
 #[test]
 fn a_host_call_while_arguments_are_lowered_traps() {
-    alone(|| drop(check(&Attack::new(STACK, "take", &[], "trap").with(r#"{ "text": "a" }"#))));
+    alone(|| check(&Attack::new(STACK, "take", &[], "trap").with(r#"{ "text": "a" }"#)));
 }

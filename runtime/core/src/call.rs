@@ -111,8 +111,15 @@ impl FromStr for CallId {
 }
 
 impl Serialize for CallId {
+    /// By table and at once: every receipt holds an id, and formatting 128 bits through `fmt` costs more than hashing it.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0.to_be_bytes()) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        serializer.serialize_str(std::str::from_utf8(&text).expect("hexadecimal digits are ASCII"))
     }
 }
 
@@ -189,5 +196,22 @@ impl Events for Silent {
 
     fn listens(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_written_as_it_is_shown_and_read_back() {
+        for id in [CallId(0), CallId(0x1f), CallId(u128::MAX), CallId(1 << 100)] {
+            let text = serde_json::to_string(&id).expect("serialises");
+            assert_eq!(text, format!("\"{id}\""));
+            assert_eq!(serde_json::from_str::<CallId>(&text).expect("reads back"), id);
+        }
+        for text in ["", "1", &"g".repeat(32), &"1".repeat(33), "+1111111111111111111111111111111"] {
+            assert_eq!(text.parse::<CallId>(), Err(NotACallId), "{text}");
+        }
     }
 }

@@ -25,6 +25,6 @@ pub use clock::{Clock, UnixMillis};
 pub use digest::Digest;
 pub use failure::{Failure, Kind, Problem, Recovery};
 pub use limits::{Limit, Limits};
-pub use outcome::{Outcome, Verdict};
+pub use outcome::{Outcome, ResultText, Verdict};
 pub use receipt::{Receipt, Sealed};
 pub use tool::{ComponentName, ToolId};

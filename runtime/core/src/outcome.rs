@@ -1,6 +1,6 @@
 //! How a call ended: one typed result, with its receipt.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::failure::{End, Failure};
@@ -24,7 +24,7 @@ pub enum Verdict {
     /// The tool's result as JSON text.
     Completed {
         /// The result.
-        result: Box<RawValue>,
+        result: ResultText,
     },
     /// The tool, or the host before it ran, could not do what was asked.
     Failed {
@@ -80,7 +80,7 @@ impl Verdict {
     }
 
     /// The result's JSON text, where the call completed.
-    pub fn result(&self) -> Option<&RawValue> {
+    pub fn result(&self) -> Option<&ResultText> {
         match self {
             Self::Completed { result } => Some(result),
             _ => None,
@@ -96,6 +96,56 @@ impl Verdict {
             | Self::Exhausted { failure }
             | Self::Trapped { failure }
             | Self::Cancelled { failure } => Some(failure),
+        }
+    }
+}
+
+/// A result as JSON text. It is written once, straight from the tool's values, and not read again on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultText(Box<str>);
+
+impl ResultText {
+    /// Takes text that is JSON because it was just written as such.
+    pub fn new(json: String) -> Self {
+        debug_assert!(serde_json::from_str::<&RawValue>(&json).is_ok(), "a result is written as JSON");
+        Self(json.into_boxed_str())
+    }
+
+    /// The JSON text.
+    pub fn get(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for ResultText {
+    /// As JSON inside JSON, where the other side is JSON too; what is no JSON is an error here and nowhere else.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(&self.0).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ResultText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(raw.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Kind;
+
+    #[test]
+    fn an_outcome_survives_the_journey() {
+        let whole = [
+            Verdict::Completed { result: ResultText::new("{\"a\":[1,2.50]}".to_owned()) },
+            Verdict::of(Failure::new(Kind::NotGranted, "no")),
+        ];
+        for verdict in whole {
+            let text = serde_json::to_string(&Outcome { verdict: verdict.clone(), receipt: None }).expect("serialises");
+            let back: Outcome = serde_json::from_str(&text).expect("reads back");
+            assert_eq!(back.verdict.result(), verdict.result(), "every digit of a result survives");
+            assert_eq!(back.verdict.failure(), verdict.failure());
         }
     }
 }

@@ -53,32 +53,48 @@ pub struct Receipt {
     pub denied: Vec<DeniedAttempt>,
 }
 
-/// What a call used, in the units of the limits of the same names.
+/// What a call used, in the units of the limits of the same names. What is zero is left out when it is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Used {
     /// Fuel burnt.
+    #[serde(skip_serializing_if = "is_zero")]
     pub fuel: u64,
     /// The most linear memory held at one time, in bytes.
+    #[serde(skip_serializing_if = "is_zero")]
     pub memory: u64,
     /// Bytes of arguments.
+    #[serde(skip_serializing_if = "is_zero")]
     pub argument_bytes: u64,
     /// Bytes of the result.
+    #[serde(skip_serializing_if = "is_zero")]
     pub result_bytes: u64,
     /// Bytes of log text.
+    #[serde(skip_serializing_if = "is_zero")]
     pub log_bytes: u64,
     /// Lines of log.
+    #[serde(skip_serializing_if = "is_zero")]
     pub log_lines: u64,
     /// Calls of host functions.
+    #[serde(skip_serializing_if = "is_zero")]
     pub host_calls: u64,
     /// Bytes that crossed in host functions, both ways.
+    #[serde(skip_serializing_if = "is_zero")]
     pub host_bytes: u64,
     /// Random bytes taken.
+    #[serde(skip_serializing_if = "is_zero")]
     pub random_bytes: u64,
     /// Bytes read from files.
+    #[serde(skip_serializing_if = "is_zero")]
     pub file_read_bytes: u64,
     /// Bytes written to files, holes included.
+    #[serde(skip_serializing_if = "is_zero")]
     pub file_write_bytes: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// Something a call tried that its grant does not allow.

@@ -57,6 +57,9 @@ const IDLE_GATES: usize = 10_000;
 
 impl Admission {
     pub(crate) fn new(width: Width) -> Self {
+        // A semaphore panics over its own largest number.
+        let most = |calls: usize| calls.min(Semaphore::MAX_PERMITS);
+        let width = Width { host: most(width.host), tenant: most(width.tenant), tool: most(width.tool), ..width };
         Self {
             width,
             host: Arc::new(Semaphore::new(width.host)),
@@ -68,22 +71,21 @@ impl Admission {
     }
 
     /// Waits for a slot, at most `patience`.
-    pub(crate) async fn admit(&self, tenant: &Tenant, tool: &ToolId, patience: Duration) -> Result<Slot, Box<Failure>> {
+    pub(crate) async fn admit(&self, tenant: &Tenant, tool: &Arc<Semaphore>, patience: Duration) -> Result<Slot, Box<Failure>> {
         let gate = self.tenant(tenant);
         if let Err(wait) = gate.rate.take(self.began.elapsed(), self.width.per_minute) {
             let mut failure = Failure::limit(Limit::Rate, self.width.per_minute);
             failure.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
             return Err(Box::new(failure));
         }
-        let tool_gate = self.tool(tool);
-        if let Some(slot) = self.at_once(&gate.slots, &tool_gate) {
+        if let Some(slot) = self.at_once(&gate.slots, tool) {
             return Ok(slot);
         }
         let _place = self.queue()?;
         let closed = "the gates of a host are never closed";
         let all = async {
             let tenant = gate.slots.clone().acquire_owned().await.expect(closed);
-            let tool = tool_gate.acquire_owned().await.expect(closed);
+            let tool = tool.clone().acquire_owned().await.expect(closed);
             let host = self.host.clone().acquire_owned().await.expect(closed);
             Slot { _host: host, _tool: tool, _tenant: tenant }
         };
@@ -112,23 +114,31 @@ impl Admission {
 
     fn tenant(&self, tenant: &Tenant) -> Arc<TenantGate> {
         let slots = self.width.tenant;
-        find(&self.tenants, tenant, || {
+        // A call in flight holds a place of the gate, not the gate.
+        let idle = |gate: &Arc<TenantGate>| Arc::strong_count(gate) == 1 && Arc::strong_count(&gate.slots) == 1;
+        find(&self.tenants, tenant, idle, || {
             Arc::new(TenantGate { slots: Arc::new(Semaphore::new(slots)), rate: Rate(AtomicU64::new(0)) })
         })
     }
 
-    fn tool(&self, tool: &ToolId) -> Arc<Semaphore> {
-        find(&self.tools, tool, || Arc::new(Semaphore::new(self.width.tool)))
+    /// The gate of a tool, whose calls all share it.
+    pub(crate) fn tool(&self, tool: &ToolId) -> Arc<Semaphore> {
+        find(&self.tools, tool, |gate| Arc::strong_count(gate) == 1, || Arc::new(Semaphore::new(self.width.tool)))
     }
 }
 
-fn find<K: Hash + Eq + Clone, V>(map: &Mutex<HashMap<K, Arc<V>>>, key: &K, make: impl FnOnce() -> Arc<V>) -> Arc<V> {
+fn find<K: Hash + Eq + Clone, V>(
+    map: &Mutex<HashMap<K, Arc<V>>>,
+    key: &K,
+    idle: impl Fn(&Arc<V>) -> bool,
+    make: impl FnOnce() -> Arc<V>,
+) -> Arc<V> {
     let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = map.get(key) {
         return found.clone();
     }
     if map.len() >= IDLE_GATES {
-        map.retain(|_, gate| Arc::strong_count(gate) > 1);
+        map.retain(|_, gate| !idle(gate));
     }
     let made = make();
     map.insert(key.clone(), made.clone());
@@ -184,6 +194,7 @@ mod tests {
     async fn a_tenant_that_is_full_waits_and_another_does_not() {
         let (a, b, tool) = names();
         let gates = Admission::new(WIDTH);
+        let tool = gates.tool(&tool);
         let patience = Duration::from_secs(1);
         let first = gates.admit(&a, &tool, patience).await.expect("free");
         let _second = gates.admit(&a, &tool, patience).await.expect("free");
@@ -198,6 +209,7 @@ mod tests {
     async fn the_queue_has_an_end() {
         let (a, _, tool) = names();
         let gates = Arc::new(Admission::new(Width { tenant: 1, ..WIDTH }));
+        let tool = gates.tool(&tool);
         let _held = gates.admit(&a, &tool, Duration::from_secs(1)).await.expect("free");
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..3 {

@@ -55,10 +55,10 @@ pub struct EngineError {
 
 /// Core instances that one pooled call may have: the adapters around one module, and small compositions.
 const POOLED_INSTANCES: u32 = 64;
-/// Memories that one pooled call may have. Toolchains make one; compositions a few.
-const POOLED_MEMORIES: u32 = 8;
-/// Tables that one pooled call may have. Toolchains make one or two.
-const POOLED_TABLES: u32 = 16;
+/// Memories that one pooled call may have. Toolchains make one. Each is four gibibytes of address space in every slot.
+const POOLED_MEMORIES: u32 = 2;
+/// Tables that one pooled call may have. Toolchains make one to three.
+const POOLED_TABLES: u32 = 8;
 /// What stays resident in a free slot between calls: zeroing it again costs less than faulting it in again.
 const KEEP_RESIDENT: usize = 1 << 20;
 
@@ -146,10 +146,11 @@ fn pooling(size: PoolSize, extended: bool) -> PoolingAllocationConfig {
     let slots = size.slots;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
-        // Toolchains make a main module, an adapter or two and the small ones that `wit-component` adds.
-        .total_core_instances(slots.saturating_mul(6))
-        .total_memories(slots.saturating_mul(2))
-        .total_tables(slots.saturating_mul(4))
+        // As much for every slot as one call may have. With less, a few calls of a component that has the most of
+        // everything would leave none for the others, who hold their slots rightly.
+        .total_core_instances(slots.saturating_mul(POOLED_INSTANCES))
+        .total_memories(slots.saturating_mul(POOLED_MEMORIES))
+        .total_tables(slots.saturating_mul(POOLED_TABLES))
         .total_stacks(slots)
         .total_gc_heaps(if extended { slots } else { 0 })
         .max_core_instances_per_component(POOLED_INSTANCES)

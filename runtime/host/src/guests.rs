@@ -54,6 +54,9 @@ impl Guests {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.guests.max(1))
             .max_blocking_threads(threads.files.max(1))
+            // A thread looks at timers and at what other threads hand over after so many turns, and a turn of a busy guest
+            // takes a whole tick: with tokio's 61 a call among spinners would begin, and end, that much later.
+            .event_interval(8)
             .thread_name("toolcell-guest")
             .on_thread_start(|| GUEST_THREAD.set(true))
             .enable_all()

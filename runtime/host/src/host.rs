@@ -2,21 +2,23 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
+use tokio::sync::Semaphore;
 use toolcell_core::types::Signature;
 use toolcell_core::{CallId, Clock, Digest, Failure, Kind, ToolId};
 
 use crate::admission::{Admission, Width};
 use crate::catalog::{self, Catalog, Component, Snapshot, Tool, Watch};
-use crate::code::{CodeCache, CodeKey, CodeStore, Compile, EngineClass};
+use crate::code::{Code, CodeCache, CodeKey, CodeStore, Compile, EngineClass};
 use crate::compile::InProcess;
 use crate::engine::{Engines, PoolSize};
 use crate::grant::{Grant, grant};
 use crate::guests::{Guests, Threads};
 use crate::policy::Policy;
 use crate::receipts::{self, ReceiptLog};
-use crate::sandbox::{Prepared, Shared};
+use crate::sandbox::{Prepared, Shared, refuse_foreign_imports};
 use crate::schema::{self, FastPath};
 
 /// Everything a host needs to know, as values: it reads no environment and finds no folder by itself.
@@ -80,11 +82,13 @@ pub(crate) struct Inner {
     pub(crate) inflight: Mutex<HashMap<CallId, Arc<tokio::sync::Notify>>>,
     /// The seed of all seeds that guests get.
     pub(crate) secret: [u8; 32],
+    /// Counts the calls that got one.
+    pub(crate) serial: AtomicU64,
     policy: RwLock<Arc<Policy>>,
     code: CodeStore,
     /// How many components are made ready at one time.
-    compilers: tokio::sync::Semaphore,
-    prepared: Mutex<HashMap<(Digest, EngineClass), (Shared, u64)>>,
+    compilers: Arc<tokio::sync::Semaphore>,
+    prepared: Mutex<Ready>,
     /// What follows from a tool, its bytes and its manifest alone holds until the policy changes.
     known: Mutex<HashMap<(ToolId, Digest, Option<Digest>), Known>>,
 }
@@ -95,12 +99,23 @@ const MAX_PREPARED: usize = 256;
 /// Tools whose grant is remembered.
 const MAX_KNOWN: usize = 10_000;
 
+/// Components that are linked, each with the number of the request that was the last to ask for it.
+#[derive(Default)]
+struct Ready {
+    linked: HashMap<(Digest, EngineClass), (Shared, u64)>,
+    requests: u64,
+}
+
 /// What is known of a tool before any call of it.
 #[derive(Clone)]
 pub(crate) struct Known {
     pub(crate) grant: Arc<Grant>,
     /// How it is called without a value for each byte, where its signature allows that.
     pub(crate) fast: Option<Arc<FastPath>>,
+    /// Its gate among all calls of this host.
+    pub(crate) gate: Arc<Semaphore>,
+    /// What runs it, as long as that stays in memory for other reasons.
+    ready: Arc<Mutex<Weak<Prepared>>>,
 }
 
 impl Host {
@@ -138,9 +153,10 @@ impl Host {
             clock: settings.clock,
             inflight: Mutex::default(),
             secret,
+            serial: AtomicU64::new(0),
             policy: RwLock::new(Arc::new(settings.policy)),
             code: CodeStore::new(cache, compile),
-            compilers: tokio::sync::Semaphore::new(settings.threads.guests.div_ceil(2)),
+            compilers: Arc::new(Semaphore::new(settings.threads.guests.div_ceil(2).max(1))),
             prepared: Mutex::default(),
             known: Mutex::default(),
             engines,
@@ -195,8 +211,8 @@ impl Host {
     /// Where no such tool is there, or its component cannot be compiled or linked.
     pub async fn warm(&self, tool: &str) -> Result<(), Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        let grant = self.0.known(&component, &component.tools[index]).grant;
-        self.0.prepared(&component, &grant).await.map(drop)
+        let known = self.0.known(&component, &component.tools[index]);
+        self.0.prepared(&component, &known).await.map(drop)
     }
 
     /// The receipt log.
@@ -222,6 +238,8 @@ impl Inner {
         let made = Known {
             grant: Arc::new(grant(&tool.id, component.digest, component.manifest.as_ref(), &policy)),
             fast: tool.signature.as_ref().ok().and_then(schema::fast_path).map(Arc::new),
+            gate: self.admission.tool(&tool.id),
+            ready: Arc::default(),
         };
         if known.len() >= MAX_KNOWN {
             known.clear();
@@ -231,61 +249,89 @@ impl Inner {
     }
 
     /// A component that is ready to run: from memory, from the code cache, or compiled now.
-    pub(crate) async fn prepared(self: &Arc<Self>, component: &Arc<Component>, grant: &Grant) -> Result<Shared, Box<Failure>> {
-        let class = class_of(component, grant)?;
+    pub(crate) async fn prepared(self: &Arc<Self>, component: &Arc<Component>, known: &Known) -> Result<Shared, Box<Failure>> {
+        let ready = || known.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = ready().upgrade() {
+            return Ok(ready);
+        }
+        let made = self.prepared_anew(component, known).await?;
+        *ready() = Arc::downgrade(&made);
+        Ok(made)
+    }
+
+    async fn prepared_anew(self: &Arc<Self>, component: &Arc<Component>, known: &Known) -> Result<Shared, Box<Failure>> {
+        let class = class_of(component, &known.grant)?;
         let key = (component.digest, class);
         if let Some(ready) = self.remembered(key) {
             return Ok(ready);
         }
-        let (host, component) = (self.clone(), component.clone());
-        let prepare = move || match host.prepare(&component, class) {
-            // What fits no slot of the pool is allocated for each call instead.
-            Err(_) if class == EngineClass::Standard => host.prepare(&component, EngineClass::Oversized),
-            prepared => prepared,
-        };
+        refuse_foreign_imports(component)?;
         // Compiling takes cores for seconds. It has threads of its own, few at one time, so that it never takes those that
         // guests run on or that file calls wait in.
-        let _turn = self.compilers.acquire().await.expect("the compilers' turns are never closed");
+        let turn = self.compilers.clone().acquire_owned().await.expect("the compilers' turns are never closed");
+        // Whoever had the turn before may have wanted the same.
+        if let Some(ready) = self.remembered(key) {
+            return Ok(ready);
+        }
+        let (host, component) = (self.clone(), component.clone());
         let (send, receive) = tokio::sync::oneshot::channel();
         let thread = std::thread::Builder::new().name("toolcell-prepare".to_owned()).spawn(move || {
-            // Nobody receives when the caller is gone; what was compiled is in the cache all the same.
-            let _ = send.send(prepare());
+            let ready = host.prepare(&component, class);
+            if let Ok(ready) = &ready {
+                host.remember(key, ready);
+            }
+            // The turn ends with the work and not with the caller, who may be gone: then nobody receives, and what was made
+            // ready is remembered all the same.
+            drop((host, turn));
+            let _ = send.send(ready);
         });
         thread.map_err(|error| {
             Box::new(Failure::new(Kind::HostFault, "the host has no thread to make the component ready").detail(error.to_string()))
         })?;
-        let ready = receive.await.map_err(|_| {
+        receive.await.map_err(|_| {
             Box::new(Failure::new(Kind::BrokenComponent, "the component could not be made ready because the compiler broke"))
-        })??;
-        self.remember(key, &ready);
-        Ok(ready)
+        })?
     }
 
     fn prepare(&self, component: &Component, class: EngineClass) -> Result<Shared, Box<Failure>> {
-        let code = self.code
-            .obtain(component, class, || self.engines.class(class).map(|class| class.fingerprint))
-            .map_err(|error| Box::new(error.failure()))?;
+        let code = self.code(component, class)?;
+        match self.link(component, class, &code) {
+            // What fits no slot of the pool is allocated for each call instead.
+            Err(failure) if class == EngineClass::Standard && failure.kind == Kind::BrokenComponent => {
+                let code = self.code(component, EngineClass::Oversized)?;
+                self.link(component, EngineClass::Oversized, &code)
+            }
+            linked => linked,
+        }
+    }
+
+    fn code(&self, component: &Component, class: EngineClass) -> Result<Code, Box<Failure>> {
+        let code = self.code.obtain(component, class, || self.engines.class(class).map(|class| class.fingerprint));
+        code.map_err(|error| Box::new(error.failure()))
+    }
+
+    fn link(&self, component: &Component, class: EngineClass, code: &Code) -> Result<Shared, Box<Failure>> {
         let class = self.engines.class(class).map_err(|error| Box::new(Failure::new(Kind::HostFault, error.to_string())))?;
-        Prepared::new(class, &code, component).map(Arc::new)
+        Prepared::new(class, code, component).map(Arc::new)
     }
 
     fn remembered(&self, key: (Digest, EngineClass)) -> Option<Shared> {
-        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = prepared.len() as u64;
-        let (ready, uses) = prepared.get_mut(&key)?;
-        *uses = uses.saturating_add(1).max(newest);
-        Some(ready.clone())
+        let ready = &mut *self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.requests += 1;
+        let (linked, asked) = ready.linked.get_mut(&key)?;
+        *asked = ready.requests;
+        Some(linked.clone())
     }
 
-    fn remember(&self, key: (Digest, EngineClass), ready: &Shared) {
-        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if prepared.len() >= MAX_PREPARED {
-            // The one that was used least goes; its calls in flight keep it alive.
-            if let Some(least) = prepared.iter().min_by_key(|(_, (_, uses))| *uses).map(|(key, _)| *key) {
-                prepared.remove(&least);
+    fn remember(&self, key: (Digest, EngineClass), linked: &Shared) {
+        let ready = &mut *self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.linked.len() >= MAX_PREPARED {
+            // The one that nobody has asked for the longest goes; its calls in flight keep it alive.
+            if let Some(oldest) = ready.linked.iter().min_by_key(|(_, (_, asked))| *asked).map(|(key, _)| *key) {
+                ready.linked.remove(&oldest);
             }
         }
-        prepared.insert(key, (ready.clone(), 1));
+        ready.linked.insert(key, (linked.clone(), ready.requests));
     }
 }
 

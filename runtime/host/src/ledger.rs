@@ -1,14 +1,13 @@
 //! The receipt of a call while it is written. However a call ends, and also where its future is just dropped, exactly
-//! one receipt is sealed: a ledger that nobody closes seals itself as cancelled.
+//! one receipt is sealed: a ledger that nobody closes seals itself as cancelled, or as the host's fault where the host panics.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use toolcell_core::receipt::Used;
-use toolcell_core::{Digest, Failure, Kind, Outcome, Receipt, ToolCall, UnixMillis, Verdict};
+use toolcell_core::{Digest, Failure, Kind, Outcome, Receipt, ResultText, ToolCall, UnixMillis, Verdict};
 
 use crate::receipts::ReceiptLog;
 
@@ -20,7 +19,8 @@ pub(crate) struct Ledger {
     open: Option<Box<Receipt>>,
 }
 
-/// What a ledger that nobody closed leaves behind for whoever cancelled the call and waits for its end.
+/// Where the outcome of a call is left for its caller: by the guest's thread at the end, or by a ledger that nobody
+/// closed. Whoever has cancelled the call finds here how it ended all the same.
 #[derive(Default)]
 pub(crate) struct Left {
     outcome: Mutex<Option<Outcome>>,
@@ -28,15 +28,26 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// Waits until the ledger has sealed itself.
+    /// Waits until an outcome is there.
     pub(crate) async fn outcome(&self) -> Outcome {
         loop {
             let sealed = self.sealed.notified();
-            if let Some(outcome) = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            if let Some(outcome) = self.take() {
                 return outcome;
             }
             sealed.await;
         }
+    }
+
+    /// The outcome, if it is there already.
+    pub(crate) fn take(&self) -> Option<Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Leaves an outcome.
+    pub(crate) fn leave(&self, outcome: Outcome) {
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        self.sealed.notify_one();
     }
 }
 
@@ -69,7 +80,7 @@ impl Ledger {
         }
     }
 
-    /// Where the outcome will be found if the call's future is dropped.
+    /// Where the outcome will be found if the call's future is dropped, or if it runs elsewhere.
     pub(crate) fn left(&self) -> Arc<Left> {
         self.left.clone()
     }
@@ -80,12 +91,12 @@ impl Ledger {
     }
 
     /// Seals the receipt with the end of the call.
-    pub(crate) fn close(mut self, end: Result<Box<RawValue>, Box<Failure>>) -> Outcome {
+    pub(crate) fn close(mut self, end: Result<ResultText, Box<Failure>>) -> Outcome {
         let receipt = self.open.take().expect("a ledger is closed once");
         self.seal(receipt, end)
     }
 
-    fn seal(&self, mut receipt: Box<Receipt>, end: Result<Box<RawValue>, Box<Failure>>) -> Outcome {
+    fn seal(&self, mut receipt: Box<Receipt>, end: Result<ResultText, Box<Failure>>) -> Outcome {
         let verdict = match end {
             Ok(result) => {
                 receipt.used.result_bytes = result.get().len() as u64;
@@ -119,10 +130,13 @@ fn unsealed(error: &crate::receipts::SealError, verdict: Verdict) -> Outcome {
 impl Drop for Ledger {
     fn drop(&mut self) {
         if let Some(receipt) = self.open.take() {
-            let failure = Failure::new(Kind::Cancelled, "the call was cancelled before it ended");
-            let outcome = self.seal(receipt, Err(Box::new(failure)));
-            *self.left.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-            self.left.sealed.notify_one();
+            // A panic is not the caller's wish.
+            let failure = if std::thread::panicking() {
+                Failure::new(Kind::HostFault, "the host, or the program around it, broke while the call ran")
+            } else {
+                Failure::new(Kind::Cancelled, "the call was cancelled before it ended")
+            };
+            self.left.leave(self.seal(receipt, Err(Box::new(failure))));
         }
     }
 }

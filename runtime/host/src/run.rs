@@ -1,22 +1,21 @@
 //! The way of a call through the host: find, check, grant, admit, run, seal.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use toolcell_core::json::JsonError;
-use toolcell_core::{CallId, Event, Events, Failure, Kind, Limit, Limits, Outcome, ToolCall, Toolbox};
+use toolcell_core::{CallId, Event, Events, Failure, Kind, Limit, Limits, Outcome, ResultText, ToolCall, Toolbox};
 
 use crate::admission::Slot;
 use crate::boundary::{CallState, Setup, Sink};
 use crate::catalog::{Component, Tool};
-use crate::grant::Grant;
-use crate::guests::Guests;
-use crate::host::{Host, Inner};
+use crate::guests::{Guests, Ticking};
+use crate::host::{Host, Inner, Known};
 use crate::ledger::Ledger;
 use crate::sandbox::{Passed, Session, Shared};
 use crate::schema::shape::NotCallable;
@@ -33,7 +32,8 @@ impl Toolbox for Host {
             outcome = through(&self.0, call, ledger, events) => return outcome,
             () = inflight.cancelled.notified() => {}
         }
-        // The way through is dropped; its ledger seals itself here, or on the guest's thread at the next tick.
+        // The way through is dropped; its ledger seals itself here, or on the guest's thread at the next tick. A call that
+        // came to its end meanwhile has the outcome that its receipt says.
         left.outcome().await
     }
 
@@ -47,40 +47,46 @@ impl Toolbox for Host {
 struct Checked {
     component: Arc<Component>,
     tool: usize,
-    grant: Arc<Grant>,
+    known: Known,
     limits: Limits,
     passed: Passed,
 }
 
 /// Takes a call to its end. Whatever happens, the ledger is closed exactly once.
 async fn through(host: &Arc<Inner>, call: ToolCall, mut ledger: Ledger, events: &dyn Events) -> Outcome {
-    let checked = match check(host, &call, &mut ledger) {
+    let mut checked = match check(host, &call, &mut ledger) {
         Ok(checked) => checked,
         Err(failure) => return ledger.close(Err(failure)),
     };
-    let (prepared, slot, deadline) = match admit(host, &call, &checked, &mut ledger).await {
+    let (prepared, slot, deadline) = match admit(host, &call, &mut checked, &mut ledger).await {
         Ok(admitted) => admitted,
         Err(failure) => return ledger.close(Err(failure)),
     };
     let (sink, mut lines) = Lines::new(events);
     let setup = Setup {
         limits: checked.limits.clone(),
-        mounts: checked.grant.mounts.clone(),
-        config: checked.grant.config.clone(),
-        started: ledger.write().started,
-        seed: seed(&host.secret, call.id),
+        mounts: checked.known.grant.mounts.clone(),
+        config: checked.known.grant.config.clone(),
+        // Not when it came in: it may have waited for its component and for a slot.
+        started: host.clock.now(),
+        seed: seed(&host.secret, call.id, host.serial.fetch_add(1, Ordering::Relaxed)),
         sink,
         interceptor: None,
     };
-    let guest = guest(host.clone(), checked, prepared, setup, slot, deadline, ledger);
+    let left = ledger.left();
+    // In a box, because it is some kilobytes that would otherwise be moved again and again.
+    let guest = Box::pin(guest(host.guests.ticking(), checked, prepared, setup, slot, deadline, ledger));
     if Guests::is_here() {
         return lines.alongside(events, guest).await;
     }
-    let mut spawned = Spawned(host.guests.spawn(guest));
+    // The outcome is left where a caller who cancels finds it too: a guest that is just ending is not stopped any more.
+    let leave = left.clone();
+    let mut spawned = Spawned(host.guests.spawn(async move { leave.leave(guest.await) }));
     let ended = lines.alongside(events, &mut spawned.0).await;
-    ended.unwrap_or_else(|error| {
-        // Our own code panicked on the guest's thread; its ledger has sealed itself while the stack unwound.
-        let failure = Failure::new(Kind::HostFault, "the host broke while it ran the call").detail(error.to_string());
+    // After a panic of our own code the ledger has sealed itself while the stack unwound, and left that.
+    left.take().unwrap_or_else(|| {
+        let detail = ended.err().map(|error| error.to_string()).unwrap_or_default();
+        let failure = Failure::new(Kind::HostFault, "the host broke while it ran the call").detail(detail);
         Outcome { verdict: toolcell_core::Verdict::of(failure), receipt: None }
     })
 }
@@ -95,8 +101,8 @@ fn check(host: &Arc<Inner>, call: &ToolCall, ledger: &mut Ledger) -> Result<Chec
     receipt.tool.push_str(entry.id.as_str());
     let signature = entry.signature.as_ref().map_err(|not| not_callable(entry, not))?;
     let known = host.known(&component, entry);
-    let grant = known.grant;
-    let limits = call.budget.as_ref().map_or_else(|| grant.limits.clone(), |budget| grant.limits.meet(budget));
+    let granted = &known.grant.limits;
+    let limits = call.budget.as_ref().map_or_else(|| granted.clone(), |budget| granted.meet(budget));
     let arguments = call.arguments.parse(&limits).map_err(unreadable)?;
     let passed = Passed::check(signature, known.fast.as_ref(), &arguments, &limits).map_err(|error| {
         let problems = match error {
@@ -109,17 +115,18 @@ fn check(host: &Arc<Inner>, call: &ToolCall, ledger: &mut Ledger) -> Result<Chec
         Box::new(Failure::new(Kind::InvalidArgument, message).problems(problems))
     })?;
     drop(arguments);
-    Ok(Checked { component, tool, grant, limits, passed })
+    Ok(Checked { component, tool, known, limits, passed })
 }
 
 /// Makes the component ready and waits for a slot.
 async fn admit(
     host: &Arc<Inner>,
     call: &ToolCall,
-    checked: &Checked,
+    checked: &mut Checked,
     ledger: &mut Ledger,
 ) -> Result<(Shared, Slot, Instant), Box<Failure>> {
-    let over = || Box::new(Failure::limit(Limit::Time, checked.limits.get(Limit::Time)).hint("The caller's deadline has passed."));
+    let time = checked.limits.get(Limit::Time);
+    let over = || Box::new(Failure::limit(Limit::Time, time).hint("The caller's deadline has passed."));
     // The caller's deadline is wall-clock time; from here on only the monotonic clock counts.
     let remaining = match call.deadline {
         Some(deadline) => {
@@ -128,11 +135,15 @@ async fn admit(
         }
         None => None,
     };
-    let prepared = host.prepared(&checked.component, &checked.grant).await?;
+    let ready = host.prepared(&checked.component, &checked.known);
+    let prepared = match remaining {
+        Some(until) => tokio::time::timeout_at(until.into(), ready).await.map_err(|_| over())??,
+        None => ready.await?,
+    };
     let queued = Instant::now();
     let patience = checked.limits.duration(Limit::QueueTime);
     let patience = remaining.map_or(patience, |until| patience.min(until.saturating_duration_since(queued)));
-    let slot = host.admission.admit(&call.tenant, &checked.component.tools[checked.tool].id, patience).await?;
+    let slot = host.admission.admit(&call.tenant, &checked.known.gate, patience).await?;
     let now = Instant::now();
     ledger.write().queued_us = u64::try_from((now - queued).as_micros()).unwrap_or(u64::MAX);
     let deadline = now + checked.limits.duration(Limit::Time);
@@ -140,12 +151,17 @@ async fn admit(
     if deadline <= now {
         return Err(over());
     }
+    // Where the caller's deadline comes first, it is the time limit of this call, and is named as such when it is hit.
+    let millis = u64::try_from((deadline - now).as_millis()).unwrap_or(u64::MAX).clamp(1, time);
+    if let Ok(limits) = checked.limits.clone().with(Limit::Time, millis) {
+        checked.limits = limits;
+    }
     Ok((prepared, slot, deadline))
 }
 
 /// What runs on a guest's thread. The slot is released, and the session gone, when this ends or is dropped.
 async fn guest(
-    host: Arc<Inner>,
+    ticking: Ticking,
     checked: Checked,
     prepared: Shared,
     setup: Setup,
@@ -153,7 +169,6 @@ async fn guest(
     deadline: Instant,
     ledger: Ledger,
 ) -> Outcome {
-    let ticking = host.guests.ticking();
     let state = CallState::new(setup);
     let mut session = Session::new(&prepared, state, checked.limits, deadline, ledger, ticking);
     let entry = &checked.component.tools[checked.tool];
@@ -164,8 +179,7 @@ async fn guest(
     let ledger = session.finish();
     drop(slot);
     ledger.close(match ended {
-        Ok(Conclusion::Value(json)) => RawValue::from_string(json)
-            .map_err(|error| Box::new(Failure::new(Kind::HostFault, "the result is no JSON").detail(error.to_string()))),
+        Ok(Conclusion::Value(json)) => Ok(ResultText::new(json)),
         Ok(Conclusion::Failure(failure)) => Err(failure),
         Err(failure) => Err(failure),
     })
@@ -183,13 +197,15 @@ fn unreadable(error: JsonError) -> Box<Failure> {
     })
 }
 
-/// The seed of a call's random generator: different for each call, and no guest learns another's from its own.
-fn seed(secret: &[u8; 32], call: CallId) -> [u8; 32] {
-    Sha256::new().chain_update(secret).chain_update(call.0.to_le_bytes()).finalize().into()
+/// The seed of a call's random generator: different for each call, and no guest learns another's from its own. The serial
+/// number is there because the id is the caller's word.
+fn seed(secret: &[u8; 32], call: CallId, serial: u64) -> [u8; 32] {
+    let hash = Sha256::new().chain_update(secret).chain_update(call.0.to_le_bytes()).chain_update(serial.to_le_bytes());
+    hash.finalize().into()
 }
 
 /// A guest's task that is dropped with its caller.
-struct Spawned(JoinHandle<Outcome>);
+struct Spawned(JoinHandle<()>);
 
 impl Drop for Spawned {
     fn drop(&mut self) {

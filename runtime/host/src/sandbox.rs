@@ -50,13 +50,12 @@ impl Passed {
 }
 
 impl Prepared {
-    /// Links compiled code.
+    /// Links compiled code of a component whose imports are offered, as [`refuse_foreign_imports`] finds.
     pub(crate) fn new(class: &Class, code: &[u8], component: &Component) -> Result<Self, Box<Failure>> {
         let broken = |what: &str, error: &wasmtime::Error| {
             let name = &component.name;
-            Box::new(Failure::new(Kind::BrokenComponent, format!("component `{name}` {what}")).detail(format!("{error:#}")))
+            Box::new(Failure::new(Kind::BrokenComponent, format!("component `{name}` {what}")).detail(detail(&format!("{error:#}"))))
         };
-        refuse_foreign_imports(component)?;
         // SAFETY: `code` is what our own engine of this class made from the component's bytes: it comes from the compiler
         // in this process, or from the code cache, which authenticates it under a key that no tenant can read.
         #[allow(unsafe_code, reason = "Wasmtime marks loading of compiled code as unsafe; the cache authenticates it")]
@@ -64,7 +63,7 @@ impl Prepared {
         let compiled = compiled.map_err(|error| broken("has compiled code that this engine does not load", &error))?;
         let pre = class.linker.instantiate_pre(&compiled).map_err(|error| {
             let message = format!("component `{}` imports something in a shape that the host does not offer", component.name);
-            Box::new(Failure::new(Kind::UnsupportedImport, message).detail(format!("{error:#}")))
+            Box::new(Failure::new(Kind::UnsupportedImport, message).detail(detail(&format!("{error:#}"))))
         })?;
         let find = |tool: &Tool| {
             tool.signature.as_ref().ok()?;
@@ -80,7 +79,9 @@ impl Prepared {
 }
 
 /// A component that imports what we do not offer is refused by name, with the nearest thing that we do offer.
-fn refuse_foreign_imports(component: &Component) -> Result<(), Box<Failure>> {
+///
+/// It looks at names alone, so nothing is compiled for a component that could never run.
+pub(crate) fn refuse_foreign_imports(component: &Component) -> Result<(), Box<Failure>> {
     let mut refused = Vec::new();
     for import in component.imports() {
         let hint = match boundary::offered(import) {
@@ -226,15 +227,23 @@ fn classify(error: &wasmtime::Error, limits: &Limits) -> Failure {
         Some(Trap::Interrupt) => limit(Limit::Time),
         Some(Trap::AllocationTooLarge) => limit(Limit::Memory),
         Some(trap) => Failure::new(Kind::Trap, format!("the tool's code broke: {trap}"))
-            .detail(format!("{error:?}"))
+            .detail(detail(&format!("{error:?}")))
             .hint("The tool has a fault that these arguments reach; other arguments may not reach it."),
         None if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
             Failure::new(Kind::HostFault, "the host has no free slot of the kind that this component needs")
-                .detail(format!("{error:#}"))
+                .detail(detail(&format!("{error:#}")))
         }
-        None => Failure::new(Kind::Trap, "the tool's code broke where it meets the host").detail(format!("{error:?}")),
+        None => Failure::new(Kind::Trap, "the tool's code broke where it meets the host").detail(detail(&format!("{error:?}"))),
     }
 }
+
+/// What the engine says, for the operator. The names of functions and imports in it are the guest's words.
+fn detail(text: &str) -> String {
+    schema::inert_lines(text, MAX_DETAIL)
+}
+
+/// The longest detail, in bytes: sixteen frames with names of a sensible length.
+const MAX_DETAIL: usize = 8 * 1024;
 
 /// A prepared component is shared between calls.
 pub(crate) type Shared = Arc<Prepared>;

@@ -68,14 +68,16 @@ pub fn classify(error: &wasmtime::Error, limits: &Limits) -> Option<Exhausted> {
     }
     error.chain().find_map(|cause| {
         let text = cause.to_string();
-        WASMTIME_TEXTS.iter().find(|(part, _)| text.contains(part)).map(|(_, limit)| over(*limit))
+        // From its beginning: further on, a backtrace holds names that the guest has chosen.
+        WASMTIME_TEXTS.iter().find(|(start, _)| text.starts_with(start)).map(|(_, limit)| over(*limit))
     })
 }
 
 /// How Wasmtime 48 words the limits that it does not type. Tests make it say each of them.
 const WASMTIME_TEXTS: &[(&str, Limit)] = &[
-    ("store handle limit exceeded", Limit::Handles),
-    ("fuel allocated for hostcalls has been exhausted", Limit::HostBytes),
+    ("cannot allocate another handle: store handle limit exceeded", Limit::Handles),
+    ("cannot lend resource: store handle limit exceeded", Limit::Handles),
+    ("too much data is being copied between the host and the guest: fuel allocated for hostcalls", Limit::HostBytes),
     ("resource limit exceeded: instance count too high", Limit::Instances),
     ("resource limit exceeded: memory count too high", Limit::Instances),
     ("resource limit exceeded: table count too high", Limit::Instances),

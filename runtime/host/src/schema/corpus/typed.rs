@@ -214,11 +214,11 @@ fn wrong_arguments_meet_the_same_problems_on_both_paths() {
 }
 
 #[test]
-fn only_signatures_with_bytes_take_the_typed_path() {
+fn only_signatures_of_bytes_and_texts_take_the_typed_path() {
     for (params, result, flat, typed) in [
         (r#"(param "x" (list u8))"#, "string", 2, true),
         (r#"(param "x" string)"#, "(list u8)", 2, true),
-        (r#"(param "x" string)"#, "string", 2, false),
+        (r#"(param "x" string)"#, "string", 2, true),
         (r#"(param "x" (list u8))"#, "(result (list u8))", 2, false),
         (r#"(param "x" (list u8)) (param "y" u32)"#, "string", 3, false),
         (r#"(param "x" (list u16))"#, "string", 2, false),

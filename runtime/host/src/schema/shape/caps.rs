@@ -34,6 +34,7 @@ const MIB: u64 = 1 << 20;
 caps! {
     BYTES, "bytes in all", 64 * MIB, "uploads that fill memory before anything is known about them";
     DEPTH, "components inside each other", 16, "nesting that multiplies the work of validation";
+    TYPE_DEPTH, "component types inside each other", 32, "nesting that exhausts the stack of every parser that follows it";
     MODULES, "core modules", 250, "compile jobs without end";
     COMPONENTS, "nested components", 250, "bombs of nested components";
     INSTANCES, "component instances", 250, "instantiation bombs, whose types are compared at each step";

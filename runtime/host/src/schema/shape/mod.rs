@@ -9,6 +9,7 @@ pub mod caps;
 mod convert;
 mod error;
 mod expand;
+mod nesting;
 pub mod features;
 mod scan;
 mod tools;

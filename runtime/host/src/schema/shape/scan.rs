@@ -11,6 +11,7 @@ use super::caps::{self, Total};
 use super::error::ShapeError;
 use super::expand::Expansion;
 use super::features::Needs;
+use super::nesting;
 
 /// What the walk found.
 pub(crate) struct Scan<'a> {
@@ -133,6 +134,7 @@ fn walk(bytes: &[u8], features: WasmFeatures) -> Result<Scan<'_>, Stop> {
                     memories.own.push(memory.initial.saturating_mul(page));
                 }
             }
+            Payload::ComponentTypeSection(section) => nesting::check(bytes, section)?,
             Payload::DataSection(section) => memories.check_data(section)?,
             Payload::ElementSection(section) => {
                 for element in section.clone() {

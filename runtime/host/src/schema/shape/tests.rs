@@ -526,3 +526,32 @@ fn a_component_that_comes_from_outside_cannot_be_instantiated() {
     let text = r#"(component (component $c (component $x) (export "x" (component $x))) (instance $i (instantiate $c)) (alias export $i "x" (component $x)) (instance (instantiate $x)))"#;
     assert!(refusal(&component(text)).contains("parts after everything is instantiated"));
 }
+
+#[test]
+fn types_nested_beyond_measure_are_refused_before_anybody_follows_them() {
+    let nested = |kind: u8, depth: usize| {
+        let mut section = vec![1];
+        (0..depth).for_each(|_| section.extend([kind, 1, 1]));
+        // A function without parameters and result.
+        section.extend([0x40, 0, 1, 0]);
+        let mut bytes = b"\0asm\x0d\0\x01\0\x07".to_vec();
+        section.encode(&mut bytes);
+        bytes
+    };
+    for kind in [0x41, 0x42] {
+        assert!(shape(&nested(kind, 32)).is_ok());
+        for depth in [33, 1_000, 100_000] {
+            let refusal = refusal(&nested(kind, depth));
+            assert!(refusal.contains("component types inside each other"), "{refusal}");
+        }
+    }
+    // Whatever stands between nested types is stepped over, and what is beside each other is not inside each other.
+    let declarations = r#"(import "a" (func))
+        (type $t (instance (export "r" (type (sub resource))) (type (list u8)) (export "f" (func (param "x" string)))))
+        (alias outer 1 $outer (type $o)) (export "i" (instance (type $t)))"#;
+    let beside = r#"(type (instance (alias outer 2 $outer (type $o)) (export "x" (func))))"#.repeat(50);
+    for declarations in [declarations, &beside] {
+        let text = format!("(component (type $outer u8) (type (component {declarations})))");
+        shape(&component(&text)).unwrap_or_else(|error| panic!("{error}"));
+    }
+}

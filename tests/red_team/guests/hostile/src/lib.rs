@@ -19,6 +19,7 @@ wit_bindgen::generate!({
     generate_all,
 });
 
+use exports::toolcell::hostile::attacks::Guest;
 use toolcell::host::{kv, log};
 use wasi::clocks::wall_clock::Datetime;
 use wasi::filesystem::preopens::get_directories;
@@ -55,8 +56,8 @@ impl Guest for Hostile {
 
     #[allow(unconditional_recursion, reason = "that is the attack")]
     fn recurse(depth: u64) -> u64 {
-        let frame = black_box([depth; 64]);
-        Self::recurse(depth + 1) + frame[1]
+        // Nothing is kept in linear memory, where a guest has a stack of its own that would end first, as a trap.
+        Self::recurse(depth + 1).wrapping_mul(3) ^ depth
     }
 
     fn flood() {
