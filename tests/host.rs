@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolcell_core::manifest::Access;
-use toolcell_core::{Arguments, Digest, Event, Events, Kind, Limit, Limits, LogLevel, Silent, Tenant, ToolCall, Toolbox as _, UnixMillis};
+use toolcell_core::{
+    Arguments, Digest, Event, Events, Kind, Limit, Limits, LogLevel, Silent, Tenant, ToolCall, Toolbox as _, UnixMillis,
+};
 use toolcell_host::catalog::State;
 use toolcell_host::receipts::{self, Filter, Trust};
 use toolcell_host::{Allow, Pattern, Policy, Rule, Width};
@@ -40,7 +42,11 @@ fn a_dropped_file_becomes_a_tool_and_a_changed_one_is_reloaded() {
         let old = cell.host.snapshot();
         cell.drop_in("calc", &wat::parse_str(answering(2)).unwrap());
         cell.host.look();
-        assert_eq!(cell.result("calc.answer", &json!({})).await, json!(1), "the old one serves until the new one has settled");
+        assert_eq!(
+            cell.result("calc.answer", &json!({})).await,
+            json!(1),
+            "the old one serves until the new one has settled"
+        );
         cell.host.look();
         assert_eq!(cell.result("calc.answer", &json!({})).await, json!(2));
         assert!(old.generation < cell.host.snapshot().generation);
@@ -158,7 +164,10 @@ fn a_mount_is_as_wide_as_policy_and_manifest_both_say() {
         // The operator's sidecar requests less than the author does, and so nothing is there.
         fs::write(cell.tools().join("hostile.toml"), "name = \"hostile\"\nversion = \"0.1.0\"\n").unwrap();
         cell.settle();
-        assert_eq!(cell.failure("hostile.read", &json!({ "path": "/data/note.txt" }).to_string()).await.kind, Kind::NotFound);
+        assert_eq!(
+            cell.failure("hostile.read", &json!({ "path": "/data/note.txt" }).to_string()).await.kind,
+            Kind::NotFound
+        );
         let refusals = cell.host.explain("hostile.read").unwrap().refusals().to_vec();
         assert!(refusals[0].reason.contains("requests no folder at all"), "{refusals:?}");
     });
@@ -259,7 +268,8 @@ fn a_dropped_future_frees_its_slot_and_leaves_a_receipt() {
             assert_eq!(cell.result("hostile.count", &json!({})).await, json!(1));
             let mut filter = Filter::default();
             filter.call = Some(id);
-            let kept: Vec<_> = receipts::list(&cell.home.path().join("receipts"), filter).unwrap().map(Result::unwrap).collect();
+            let kept: Vec<_> =
+                receipts::list(&cell.home.path().join("receipts"), filter).unwrap().map(Result::unwrap).collect();
             assert_eq!(kept.len(), 1);
             assert_eq!(kept[0].receipt.verdict, "cancelled");
         }
@@ -314,11 +324,13 @@ fn only_the_component_that_the_call_names_is_run() {
 fn arguments_are_checked_before_the_sandbox_with_all_problems_at_once() {
     let cell = Cell::with(&["tools-wasm/graph"], deny_all());
     run(async {
-        let arguments = r#"{"concepts": [{"id": 7, "need": []}, {"id": "a", "effort": "two"}], "gaol": "a", "known": {}}"#;
+        let arguments =
+            r#"{"concepts": [{"id": 7, "need": []}, {"id": "a", "effort": "two"}], "gaol": "a", "known": {}}"#;
         let outcome = cell.call("graph.plan", arguments).await;
         let failure = outcome.verdict.failure().unwrap();
         assert_eq!(failure.kind, Kind::InvalidArgument);
-        let by_pointer: BTreeMap<_, _> = failure.problems.iter().map(|problem| (problem.pointer.as_str(), problem)).collect();
+        let by_pointer: BTreeMap<_, _> =
+            failure.problems.iter().map(|problem| (problem.pointer.as_str(), problem)).collect();
         for pointer in ["/concepts/0/id", "/concepts/0/need", "/concepts/1/effort", "/gaol", "/known"] {
             assert!(by_pointer.contains_key(pointer), "{pointer} is missing in {failure:?}");
         }
@@ -333,7 +345,8 @@ fn arguments_are_checked_before_the_sandbox_with_all_problems_at_once() {
 fn every_call_leaves_a_receipt_and_the_chain_verifies() {
     let cell = Cell::with(&[ECHO, HOSTILE], deny_all());
     let calls = ["echo.text", "hostile.panic", "hostile.exit", "no.such", "echo.text"];
-    let arguments = ["{\"value\": \"a\"}", "{\"message\": \"m\"}", "{\"code\": 3}", "{}", "{\"value\": 1, \"value\": 2}"];
+    let arguments =
+        ["{\"value\": \"a\"}", "{\"message\": \"m\"}", "{\"code\": 3}", "{}", "{\"value\": 1, \"value\": 2}"];
     let verdicts: Vec<_> = run(async {
         let mut verdicts = Vec::new();
         for (tool, arguments) in calls.iter().zip(arguments) {
@@ -363,7 +376,8 @@ fn every_call_leaves_a_receipt_and_the_chain_verifies() {
 
 #[test]
 fn a_call_travels_and_arrives_as_it_was() {
-    let mut call = ToolCall::new(toolcell_core::CallId(7), "json.query", Arguments::from_text("{\"a\":1,\"a\":2} ").unwrap());
+    let mut call =
+        ToolCall::new(toolcell_core::CallId(7), "json.query", Arguments::from_text("{\"a\":1,\"a\":2} ").unwrap());
     call.budget = Some(Limits::default().with(Limit::Fuel, 5).unwrap());
     call.parent = Some(toolcell_core::CallId(6));
     let text = serde_json::to_string(&call).unwrap();
@@ -384,11 +398,17 @@ fn code_that_was_changed_on_disk_is_not_run() {
         toolcell_host::Host::open(settings).unwrap()
     };
     let answer = |host: &toolcell_host::Host| {
-        let outcome = run(host.call(ToolCall::new(toolcell_core::CallId(1), "calc.answer", Arguments::none()), &Silent));
+        let outcome =
+            run(host.call(ToolCall::new(toolcell_core::CallId(1), "calc.answer", Arguments::none()), &Silent));
         outcome.verdict.result().unwrap().get().to_owned()
     };
     assert_eq!(answer(&open()), "5");
-    let entries: Vec<_> = fs::read_dir(home.path().join("code")).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let entries: Vec<_> = fs::read_dir(home.path().join("code"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
     assert_eq!(entries.len(), 1, "{entries:?}");
     let mut bytes = fs::read(&entries[0]).unwrap();
     let middle = bytes.len() / 2;
@@ -401,7 +421,8 @@ fn code_that_was_changed_on_disk_is_not_run() {
 
 #[test]
 fn no_call_is_cancelled_because_its_sibling_failed() {
-    let slow = Rule { tools: Pattern::Component("hostile".parse().unwrap()), allow: Allow::Limit(Limit::Fuel, 50_000_000) };
+    let slow =
+        Rule { tools: Pattern::Component("hostile".parse().unwrap()), allow: Allow::Limit(Limit::Fuel, 50_000_000) };
     let cell = Cell::with(&[ECHO, HOSTILE], Policy::deny_all().rule(slow));
     run(async {
         let calls = (0..40).map(|n| {

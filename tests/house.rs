@@ -20,8 +20,18 @@ fn every_path_in_the_readme_exists() {
 #[test]
 fn the_top_level_holds_what_it_may_and_nothing_else() {
     let allowed = [
-        "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "agents", "justfile", "runtime", "rustfmt.toml", "tests",
-        "tools-wasm", "wit",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "README.md",
+        "agents",
+        "justfile",
+        "runtime",
+        "rustfmt.toml",
+        "tests",
+        "tools-wasm",
+        "wit",
     ];
     let visible = fs::read_dir(checkout()).unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let visible: BTreeSet<_> = visible.filter(|name| !name.starts_with('.') && name != "target").collect();
@@ -48,7 +58,17 @@ fn imports_point_one_way() {
 
 #[test]
 fn libraries_read_no_environment_terminal_or_wall_clock_by_themselves() {
-    let forbidden = ["std::env::var", "env::vars", "env::current_dir", "env::home_dir", "SystemTime::now", "io::stdin", "is_terminal", "println!", "dirs::"];
+    let forbidden = [
+        "std::env::var",
+        "env::vars",
+        "env::current_dir",
+        "env::home_dir",
+        "SystemTime::now",
+        "io::stdin",
+        "is_terminal",
+        "println!",
+        "dirs::",
+    ];
     let mut seen = 0;
     for room in ["core", "host", "build"] {
         for file in sources(&checkout().join("runtime").join(room).join("src")) {
@@ -86,7 +106,9 @@ fn there_is_exactly_one_binary() {
 fn the_exit_codes_of_the_readme_are_those_of_the_binary() {
     let readme = fs::read_to_string(checkout().join("README.md")).unwrap();
     let code = fs::read_to_string(checkout().join("runtime/cli/src/exit.rs")).unwrap();
-    for (number, word) in [(0, "Ok"), (1, "Failed"), (2, "Usage"), (3, "Denied"), (4, "Exhausted"), (5, "Trapped"), (6, "Cancelled")] {
+    for (number, word) in
+        [(0, "Ok"), (1, "Failed"), (2, "Usage"), (3, "Denied"), (4, "Exhausted"), (5, "Trapped"), (6, "Cancelled")]
+    {
         assert!(code.contains(&format!("{word} = {number},")), "{word}");
         assert!(readme.contains(&format!("| {number} | ")), "README.md has no row for {number}");
     }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(missing_docs, reason = "test names say what holds")]
 
-mod house;
 mod host;
+mod house;
 mod red_team;
 mod suites;
 mod support;

@@ -32,7 +32,8 @@ fn json_query_passes_the_compliance_suite_of_rfc_9535() {
             let document = test.get("document").unwrap_or(&Value::Null).to_string();
             let arguments = json!({ "document": document, "path": test["selector"] }).to_string();
             let outcome = cell.call("json.query", &arguments).await;
-            let result: Option<Value> = outcome.verdict.result().map(|result| serde_json::from_str(result.get()).unwrap());
+            let result: Option<Value> =
+                outcome.verdict.result().map(|result| serde_json::from_str(result.get()).unwrap());
             let held = match (&result, test["invalid_selector"] == true) {
                 (None, true) => {
                     let failure = outcome.verdict.failure().unwrap();
@@ -43,7 +44,8 @@ fn json_query_passes_the_compliance_suite_of_rfc_9535() {
                     let one = test.get("result").is_none_or(|expected| *expected == values);
                     let any = test.get("results").is_none_or(|all| all.as_array().unwrap().contains(&values));
                     let paths = test.get("result_paths").is_none_or(|paths| *paths == result["paths"]);
-                    let any_paths = test.get("results_paths").is_none_or(|all| all.as_array().unwrap().contains(&result["paths"]));
+                    let any_paths =
+                        test.get("results_paths").is_none_or(|all| all.as_array().unwrap().contains(&result["paths"]));
                     one && any && paths && any_paths
                 }
                 _ => false,
@@ -65,7 +67,8 @@ fn json_validate_passes_the_official_suite_for_2020_12() {
     let Some(folder) = data("json-schema/tests/draft2020-12") else { return };
     let cell = Cell::with(&["tools-wasm/json"], deny_all());
     let (mut passed, mut remote, mut wrong) = (0, 0, Vec::new());
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
     run(async {
         for path in files {
@@ -81,11 +84,15 @@ fn json_validate_passes_the_official_suite_for_2020_12() {
                 for test in group["tests"].as_array().unwrap() {
                     let arguments = json!({ "document": test["data"].to_string(), "schema": schema }).to_string();
                     let outcome = cell.call("json.validate", &arguments).await;
-                    let result: Option<Value> = outcome.verdict.result().map(|result| serde_json::from_str(result.get()).unwrap());
+                    let result: Option<Value> =
+                        outcome.verdict.result().map(|result| serde_json::from_str(result.get()).unwrap());
                     if result.as_ref().is_some_and(|result| result["valid"] == test["valid"]) {
                         passed += 1;
                     } else {
-                        wrong.push(format!("{file}: {}: {}: {:?}", group["description"], test["description"], outcome.verdict));
+                        wrong.push(format!(
+                            "{file}: {}: {}: {:?}",
+                            group["description"], test["description"], outcome.verdict
+                        ));
                     }
                 }
             }

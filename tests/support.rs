@@ -31,7 +31,8 @@ pub(crate) fn built(folder: &str) -> PathBuf {
         jobs: None,
         colour: Colour::Never,
     };
-    let request = Request { folder: checkout().join(folder), out: place.join("out"), name: None, freshness: Freshness::Trust };
+    let request =
+        Request { folder: checkout().join(folder), out: place.join("out"), name: None, freshness: Freshness::Trust };
     match build(&context, &request, &Told) {
         Ok(built) => built.output,
         Err(error) => {

@@ -61,7 +61,9 @@ fn every_tool_describes_itself_to_a_model() {
         let docs = component.docs.as_ref().and_then(|docs| docs.tools.get(tool.id.within()));
         assert!(docs.is_some_and(|docs| docs.description.len() > 40), "{} says too little of itself", tool.id);
         let manifest = component.manifest.as_ref().unwrap();
-        assert!(manifest.examples.iter().all(|example| component.tools.iter().any(|tool| tool.id.within() == example.tool)));
+        assert!(
+            manifest.examples.iter().all(|example| component.tools.iter().any(|tool| tool.id.within() == example.tool))
+        );
         assert!(component.notes.is_empty(), "{}: {:?}", component.name, component.notes);
     }
 }
@@ -79,7 +81,13 @@ fn every_example_of_a_manifest_is_accepted() {
                 let outcome = cell.call(&format!("{}.{}", component.name, example.tool), &example.arguments).await;
                 // Without a mounted folder a tool may find nothing; arguments that do not fit are another matter.
                 if let Some(failure) = outcome.verdict.failure() {
-                    assert_eq!(failure.kind.name(), "not-found", "{}: {}: {failure:?}", component.name, example.description);
+                    assert_eq!(
+                        failure.kind.name(),
+                        "not-found",
+                        "{}: {}: {failure:?}",
+                        component.name,
+                        example.description
+                    );
                 }
             }
         }

@@ -2,7 +2,12 @@
 //!
 //! The bare loop is as fast as we know how to make it: a slow floor would make the ratio worthless, so it is printed
 //! too. `--short` takes fewer rounds and says so; `--profile` repeats the smallest call alone, for a profiler. Nothing here fails because it is slow: it prints.
-#![allow(clippy::unwrap_used, missing_docs, clippy::cast_precision_loss, reason = "a benchmark that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    clippy::cast_precision_loss,
+    reason = "a benchmark that cannot go on has failed"
+)]
 
 #[path = "../support.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -57,11 +62,24 @@ fn main() {
         return profile(&host);
     }
     let bare = Bare::new(&component);
-    println!("{:<26} {:>18} {:>18} {:>8} {:>18} {:>8}", "", "bare p50/p95", "call p50/p95", "ratio", "from outside", "ratio");
+    println!(
+        "{:<26} {:>18} {:>18} {:>8} {:>18} {:>8}",
+        "", "bare p50/p95", "call p50/p95", "ratio", "from outside", "ratio"
+    );
     let text = |length: usize| "x".repeat(length);
     let rounds_of = |size: usize| (rounds / (size / 4_096 + 1)).max(20);
-    compare(&host, &bare, "100 bytes of text", "echo.text", &json!({"value": text(100)}).to_string(), rounds, || text(100));
-    compare(&host, &bare, "64 KiB of text", "echo.text", &json!({"value": text(65_536)}).to_string(), rounds_of(65_536), || text(65_536));
+    compare(&host, &bare, "100 bytes of text", "echo.text", &json!({"value": text(100)}).to_string(), rounds, || {
+        text(100)
+    });
+    compare(
+        &host,
+        &bare,
+        "64 KiB of text",
+        "echo.text",
+        &json!({"value": text(65_536)}).to_string(),
+        rounds_of(65_536),
+        || text(65_536),
+    );
     let bytes = vec![7_u8; 1 << 20];
     let encoded = json!({"value": base64(&bytes)}).to_string();
     compare_bytes(&host, &bare, "1 MiB of list<u8>", "echo.bytes", &encoded, rounds_of(1 << 20), &bytes);
@@ -108,7 +126,15 @@ impl Bare {
     }
 }
 
-fn compare(host: &Host, bare: &Bare, what: &str, tool: &'static str, arguments: &str, rounds: usize, value: impl Fn() -> String) {
+fn compare(
+    host: &Host,
+    bare: &Bare,
+    what: &str,
+    tool: &'static str,
+    arguments: &str,
+    rounds: usize,
+    value: impl Fn() -> String,
+) {
     let floor = run(async {
         let mut times = Times::new(rounds);
         for _ in 0..rounds + rounds / 10 {
@@ -122,7 +148,15 @@ fn compare(host: &Host, bare: &Bare, what: &str, tool: &'static str, arguments: 
     report(host, what, tool, arguments, rounds, floor);
 }
 
-fn compare_bytes(host: &Host, bare: &Bare, what: &str, tool: &'static str, arguments: &str, rounds: usize, value: &[u8]) {
+fn compare_bytes(
+    host: &Host,
+    bare: &Bare,
+    what: &str,
+    tool: &'static str,
+    arguments: &str,
+    rounds: usize,
+    value: &[u8],
+) {
     let floor = run(async {
         let mut times = Times::new(rounds);
         for _ in 0..rounds + rounds / 10 {
@@ -214,7 +248,8 @@ fn in_flight(host: &Host, calls: usize) {
         for n in 0..calls {
             let (host, arguments) = (host.clone(), arguments.clone());
             all.spawn(async move {
-                let outcome = host.call(ToolCall::new(CallId(n as u128 + (1 << 60)), "echo.nap", arguments), &Silent).await;
+                let outcome =
+                    host.call(ToolCall::new(CallId(n as u128 + (1 << 60)), "echo.nap", arguments), &Silent).await;
                 assert!(outcome.verdict.result().is_some(), "{:?}", outcome.verdict);
             });
         }
@@ -233,7 +268,7 @@ fn listing(component: &std::path::Path, count: usize) {
     for n in 0..count {
         // A custom section of its own makes each file another component.
         bytes.extend([0, 6, 1, b'n']);
-        bytes.extend((n as u32).to_le_bytes());
+        bytes.extend(u32::try_from(n).unwrap().to_le_bytes());
         std::fs::write(folder.path().join(format!("echo-{n}.wasm")), &bytes).unwrap();
     }
     let clock = Arc::new(support::TestClock::at(4_000_000_000_000));
@@ -277,7 +312,11 @@ fn call(tool: &str, arguments: &str, id: u128) -> ToolCall {
 }
 
 fn show(time: Duration) -> String {
-    if time < Duration::from_millis(1) { format!("{} µs", time.as_micros()) } else { format!("{:.1} ms", time.as_secs_f64() * 1e3) }
+    if time < Duration::from_millis(1) {
+        format!("{} µs", time.as_micros())
+    } else {
+        format!("{:.1} ms", time.as_secs_f64() * 1e3)
+    }
 }
 
 fn base64(bytes: &[u8]) -> String {

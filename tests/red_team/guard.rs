@@ -155,9 +155,11 @@ fn readme() -> String {
         <!-- Made from catalogue.toml. Write it anew with: TOOLCELL_REGENERATE=1 cargo test -p toolcell-tests the_readme -->\n\n\
         Every attack that Toolcell promises to stand, and the cases that try it. {due} of {} are due now and run with every\n\
         `cargo test -p toolcell-tests red_team`; the others wait for the part of the product that they attack.\n\n\
-        Every case ends as the one failure kind that it names, within its time limit and 250 ms; its receipt says the same; nothing in\n\
-        the host panics; and the same component and another one serve on. Cases of memory and stack run in a process of their own,\n\
-        which grows by no more than the memory limit and 32 MiB.\n\n\
+        Most cases are one call, and one `check` judges it: it ends as exactly the failure kind that was promised, names its limit, and\n\
+        ends within its time limit and 250 ms (the best of three runs, since a busy machine delays); its receipt says the same; nothing\n\
+        in the host panics; and the same component and another one serve on. A few cases accept any of several named kinds, because\n\
+        the guest may meet either limit first. What could abort or fill the process runs in one of its own; there a checked call may\n\
+        add no more than its memory limit and 32 MiB to the process, at its peak (measured on Linux).\n\n\
         Outcomes: **X** exhausted, naming the limit, host alive. **D** denied before any effect, in the receipt. **R** rejected before it\n\
         compiles or runs, at bounded cost. **N** neutralised. **I** isolated.\n",
         rows.len(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use toolcell_core::{CallId, Clock, UnixMillis};
+use toolcell_core::{CallId, Clock, Limit, UnixMillis};
 use toolcell_host::{Host, Policy, PoolSize, Settings, Threads, Width};
 
 use crate::exit::CliError;
@@ -24,8 +24,11 @@ impl Clock for SystemClock {
 /// Opens a host over a home. `folders` replaces the home's tools folder where it is not empty.
 pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result<Host, CliError> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let pool = PoolSize::for_memory(machine_memory());
-    let slots = pool.slots as usize;
+    let memory = machine_memory();
+    let pool = PoolSize::for_memory(memory);
+    // As many calls at one time as may each hold all the memory that a call may have, in three quarters of the machine.
+    let each = policy.limits().get(Limit::Memory);
+    let slots = usize::try_from(memory / 4 * 3 / each).unwrap_or(usize::MAX).clamp(2, pool.slots as usize);
     let tools = if folders.is_empty() { vec![paths.tools()] } else { folders.to_vec() };
     if let Some(missing) = folders.iter().find(|folder| !folder.is_dir()) {
         return Err(CliError::usage(format!("`{}` is no folder", missing.display())));

@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
     /// Names the place; costs a scan of the text before it, once, at the end.
     fn malformed(&self, problem: impl Into<Cow<'static, str>>) -> JsonError {
         let before = &self.text.as_bytes()[..self.at.min(self.text.len())];
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let line = memchr::memchr_iter(b'\n', before).count() + 1;
         let column = before.iter().rev().take_while(|b| **b != b'\n').count() + 1;
         JsonError::Malformed { problem: problem.into(), line, column }
     }
@@ -294,7 +294,8 @@ impl<'a> Reader<'a> {
             return Err(self.malformed("a string begins before here and never ends"));
         };
         // In blocks without a branch inside, which the compiler turns into wide instructions.
-        let control = |block: &[u8]| block.iter().fold(false, |any, byte| any | (*byte < 0x20));
+        let control =
+            |block: &[u8]| block.iter().map(|byte| u8::from(*byte < 0x20)).fold(0, |any, control| any | control) != 0;
         if let Some(block) = rest[..length].chunks(64).position(control) {
             let within = rest[block * 64..length].iter().position(|byte| *byte < 0x20).unwrap_or_default();
             self.at += block * 64 + within;
@@ -358,6 +359,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     const WIDE: Bounds = Bounds { bytes: 1 << 24, values: 1_000_000, depth: 64 };
@@ -422,7 +425,9 @@ mod tests {
         ] {
             assert!(matches!(parse(text, WIDE), Err(JsonError::Malformed { .. })), "{text:?}");
         }
-        assert!(problem(&format!("\"{}\u{1}\"", "x".repeat(200))).starts_with("line 1, column 202: a control character"));
+        assert!(
+            problem(&format!("\"{}\u{1}\"", "x".repeat(200))).starts_with("line 1, column 202: a control character")
+        );
         assert!(problem("{\"a\":1,\n \"a\":2}").starts_with("line 2, column 2: the name \"a\" stands twice"));
     }
 
@@ -430,7 +435,7 @@ mod tests {
     fn duplicates_are_found_in_large_objects_too() {
         let mut text = String::from("{");
         for n in 0..1_000 {
-            text.push_str(&format!("\"k{n}\":{n},"));
+            let _ = write!(text, "\"k{n}\":{n},");
         }
         assert!(parse(&format!("{text}\"last\":0}}"), WIDE).is_ok());
         assert!(problem(&format!("{text}\"k\\u0035\":0}}")).contains("\"k5\" stands twice"));

@@ -185,7 +185,7 @@ impl Manifest {
             let at = error.span().map_or(0, |span| span.start).min(text.len());
             let before = &text.as_bytes()[..at];
             ManifestError::Malformed {
-                line: before.iter().filter(|b| **b == b'\n').count() + 1,
+                line: memchr::memchr_iter(b'\n', before).count() + 1,
                 column: before.iter().rev().take_while(|b| **b != b'\n').count() + 1,
                 message: error.message().to_owned(),
             }

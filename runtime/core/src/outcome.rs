@@ -1,5 +1,6 @@
 //! How a call ended: one typed result, with its receipt.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -7,10 +8,9 @@ use crate::failure::{End, Failure};
 use crate::receipt::Sealed;
 
 /// The end of a call and the receipt that says what it used and touched.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     /// The result or the failure.
-    #[serde(flatten)]
     pub verdict: Verdict,
     /// The sealed receipt. It is there for every call, also for one that never reached the sandbox, unless the receipt
     /// log itself could not take it; then the verdict is `host-fault`, and no result is given.
@@ -18,8 +18,7 @@ pub struct Outcome {
 }
 
 /// Completed, or one of the five ways in which a call does not.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "verdict")]
+#[derive(Clone, Debug)]
 pub enum Verdict {
     /// The tool's result as JSON text.
     Completed {
@@ -97,6 +96,48 @@ impl Verdict {
             | Self::Trapped { failure }
             | Self::Cancelled { failure } => Some(failure),
         }
+    }
+}
+
+/// An outcome as it travels: flat, with either a result or a failure.
+#[derive(Serialize)]
+struct Sent<'a> {
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a ResultText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a Failure>,
+    receipt: Option<&'a Sealed>,
+}
+
+/// The other side of [`Sent`]. Serde's own flattening would buffer the result and lose its digits.
+#[derive(Deserialize)]
+struct Received {
+    verdict: String,
+    result: Option<ResultText>,
+    failure: Option<Box<Failure>>,
+    receipt: Option<Sealed>,
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (result, failure) = (self.verdict.result(), self.verdict.failure());
+        Sent { verdict: self.verdict.name(), result, failure, receipt: self.receipt.as_ref() }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Outcome {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Received { verdict: name, result, failure, receipt } = Received::deserialize(deserializer)?;
+        let verdict = match (result, failure) {
+            (Some(result), None) => Verdict::Completed { result },
+            (None, Some(failure)) => Verdict::of(*failure),
+            _ => return Err(D::Error::custom("an outcome has either a result or a failure")),
+        };
+        if verdict.name() != name {
+            return Err(D::Error::custom(format!("the verdict `{name}` does not go with what follows")));
+        }
+        Ok(Self { verdict, receipt })
     }
 }
 

@@ -71,7 +71,12 @@ impl Admission {
     }
 
     /// Waits for a slot, at most `patience`.
-    pub(crate) async fn admit(&self, tenant: &Tenant, tool: &Arc<Semaphore>, patience: Duration) -> Result<Slot, Box<Failure>> {
+    pub(crate) async fn admit(
+        &self,
+        tenant: &Tenant,
+        tool: &Arc<Semaphore>,
+        patience: Duration,
+    ) -> Result<Slot, Box<Failure>> {
         let gate = self.tenant(tenant);
         if let Err(wait) = gate.rate.take(self.began.elapsed(), self.width.per_minute) {
             let mut failure = Failure::limit(Limit::Rate, self.width.per_minute);
@@ -140,9 +145,9 @@ fn find<K: Hash + Eq + Clone, V>(
     if map.len() >= IDLE_GATES {
         map.retain(|_, gate| !idle(gate));
     }
-    let made = make();
-    map.insert(key.clone(), made.clone());
-    made
+    let gate = make();
+    map.insert(key.clone(), gate.clone());
+    gate
 }
 
 /// A place in the queue.
@@ -214,7 +219,9 @@ mod tests {
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..3 {
             let (gates, a, tool) = (gates.clone(), a.clone(), tool.clone());
-            waiting.spawn(async move { gates.admit(&a, &tool, Duration::from_secs(1)).await.expect_err("full").kind.name() });
+            waiting.spawn(async move {
+                gates.admit(&a, &tool, Duration::from_secs(1)).await.expect_err("full").kind.name()
+            });
         }
         let mut kinds = waiting.join_all().await;
         kinds.sort_unstable();

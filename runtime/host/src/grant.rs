@@ -81,7 +81,8 @@ pub(crate) fn grant(tool: &ToolId, component: Digest, manifest: Option<&Manifest
                 } else {
                     grant.refusals.push(Refusal {
                         what: format!("config key `{key}`"),
-                        reason: "policy sets it, but the manifest does not request it under [capabilities] config".to_owned(),
+                        reason: "policy sets it, but the manifest does not request it under [capabilities] config"
+                            .to_owned(),
                     });
                 }
             }
@@ -96,10 +97,14 @@ pub(crate) fn grant(tool: &ToolId, component: Digest, manifest: Option<&Manifest
     }
     if let Some(manifest) = manifest {
         grant.limits = grant.limits.meet(&requested(manifest));
-        let missing = manifest.capabilities.filesystem.iter().filter(|folder| !mounts.contains_key(folder.guest.as_str()));
+        let missing =
+            manifest.capabilities.filesystem.iter().filter(|folder| !mounts.contains_key(folder.guest.as_str()));
         grant.refusals.extend(missing.map(|folder| Refusal {
             what: format!("{} access to {}", access(folder.access), folder.guest),
-            reason: format!("the manifest requests it and no rule mounts it; `--mount HOST_FOLDER:{}` would", folder.guest),
+            reason: format!(
+                "the manifest requests it and no rule mounts it; `--mount HOST_FOLDER:{}` would",
+                folder.guest
+            ),
         }));
     }
     grant.mounts = mounts.into_values().collect();
@@ -116,7 +121,9 @@ fn met_mount(mount: &Mount, manifest: Option<&Manifest>) -> Result<Mount, Refusa
         let places = if places.is_empty() { "no folder at all".to_owned() } else { places.join(", ") };
         return Err(Refusal {
             what: format!("{} access to {}", access(mount.access), mount.guest),
-            reason: format!("policy mounts it, but the manifest requests {places}; mount there, or have the author request it"),
+            reason: format!(
+                "policy mounts it, but the manifest requests {places}; mount there, or have the author request it"
+            ),
         });
     };
     Ok(Mount { access: mount.access.min(requested.access), ..mount.clone() })
@@ -162,7 +169,8 @@ mod tests {
 
     #[test]
     fn an_empty_policy_grants_nothing_whatever_is_requested() {
-        let greedy = manifest("[capabilities]\nfilesystem = [{ guest = \"/docs\", access = \"read-write\" }]\nconfig = [\"a\"]");
+        let greedy =
+            manifest("[capabilities]\nfilesystem = [{ guest = \"/docs\", access = \"read-write\" }]\nconfig = [\"a\"]");
         let grant = grant(&tool(), Digest::of(b""), Some(&greedy), &Policy::deny_all());
         assert!(grant.mounts.is_empty() && grant.config.is_empty() && !grant.extended);
         assert_eq!(grant.refusals.len(), 1, "{:?}", grant.refusals);

@@ -61,7 +61,11 @@ impl Guests {
             .on_thread_start(|| GUEST_THREAD.set(true))
             .enable_all()
             .build()?;
-        let ticker = Arc::new(Ticker { active: AtomicUsize::new(0), asleep: AtomicBool::new(false), over: AtomicBool::new(false) });
+        let ticker = Arc::new(Ticker {
+            active: AtomicUsize::new(0),
+            asleep: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+        });
         let thread = {
             let (ticker, engines) = (ticker.clone(), Arc::downgrade(engines));
             std::thread::Builder::new().name("toolcell-tick".to_owned()).spawn(move || ticker.run(&engines))?

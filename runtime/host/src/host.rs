@@ -90,7 +90,7 @@ pub(crate) struct Inner {
     compilers: Arc<tokio::sync::Semaphore>,
     prepared: Mutex<Ready>,
     /// What follows from a tool, its bytes and its manifest alone holds until the policy changes.
-    known: Mutex<HashMap<(ToolId, Digest, Option<Digest>), Known>>,
+    known: Mutex<HashMap<KnownBy, Known>>,
 }
 
 /// Components that stay linked in memory. Each holds its code, from a hundred kilobytes to tens of megabytes.
@@ -105,6 +105,9 @@ struct Ready {
     linked: HashMap<(Digest, EngineClass), (Shared, u64)>,
     requests: u64,
 }
+
+/// The tool, its component's bytes and its manifest's.
+type KnownBy = (ToolId, Digest, Option<Digest>);
 
 /// What is known of a tool before any call of it.
 #[derive(Clone)]
@@ -202,7 +205,10 @@ impl Host {
     /// Where no such tool is there, or it cannot be called.
     pub fn signature(&self, tool: &str) -> Result<Signature, Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        component.tools[index].signature.clone().map_err(|not| Box::new(Failure::new(Kind::NotCallable, not.reason.clone())))
+        component.tools[index]
+            .signature
+            .clone()
+            .map_err(|not| Box::new(Failure::new(Kind::NotCallable, not.reason.clone())))
     }
 
     /// Compiles a tool's component if nobody has, so that its first call need not wait for that.
@@ -249,7 +255,11 @@ impl Inner {
     }
 
     /// A component that is ready to run: from memory, from the code cache, or compiled now.
-    pub(crate) async fn prepared(self: &Arc<Self>, component: &Arc<Component>, known: &Known) -> Result<Shared, Box<Failure>> {
+    pub(crate) async fn prepared(
+        self: &Arc<Self>,
+        component: &Arc<Component>,
+        known: &Known,
+    ) -> Result<Shared, Box<Failure>> {
         let ready = || known.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ready) = ready().upgrade() {
             return Ok(ready);
@@ -259,7 +269,11 @@ impl Inner {
         Ok(made)
     }
 
-    async fn prepared_anew(self: &Arc<Self>, component: &Arc<Component>, known: &Known) -> Result<Shared, Box<Failure>> {
+    async fn prepared_anew(
+        self: &Arc<Self>,
+        component: &Arc<Component>,
+        known: &Known,
+    ) -> Result<Shared, Box<Failure>> {
         let class = class_of(component, &known.grant)?;
         let key = (component.digest, class);
         if let Some(ready) = self.remembered(key) {
@@ -286,10 +300,16 @@ impl Inner {
             let _ = send.send(ready);
         });
         thread.map_err(|error| {
-            Box::new(Failure::new(Kind::HostFault, "the host has no thread to make the component ready").detail(error.to_string()))
+            Box::new(
+                Failure::new(Kind::HostFault, "the host has no thread to make the component ready")
+                    .detail(error.to_string()),
+            )
         })?;
         receive.await.map_err(|_| {
-            Box::new(Failure::new(Kind::BrokenComponent, "the component could not be made ready because the compiler broke"))
+            Box::new(Failure::new(
+                Kind::BrokenComponent,
+                "the component could not be made ready because the compiler broke",
+            ))
         })?
     }
 
@@ -311,7 +331,8 @@ impl Inner {
     }
 
     fn link(&self, component: &Component, class: EngineClass, code: &Code) -> Result<Shared, Box<Failure>> {
-        let class = self.engines.class(class).map_err(|error| Box::new(Failure::new(Kind::HostFault, error.to_string())))?;
+        let class =
+            self.engines.class(class).map_err(|error| Box::new(Failure::new(Kind::HostFault, error.to_string())))?;
         Prepared::new(class, code, component).map(Arc::new)
     }
 
@@ -339,8 +360,13 @@ impl Inner {
 fn class_of(component: &Component, grant: &Grant) -> Result<EngineClass, Box<Failure>> {
     let class = component.class();
     if class == EngineClass::Extended && !grant.extended {
-        let message = format!("component `{}` needs garbage collection or exceptions in the engine, and no rule allows that", component.name);
-        return Err(Box::new(Failure::new(Kind::NotGranted, message).hint("Run it with `--extended-engine`, or allow it in policy.")));
+        let message = format!(
+            "component `{}` needs garbage collection or exceptions in the engine, and no rule allows that",
+            component.name
+        );
+        return Err(Box::new(
+            Failure::new(Kind::NotGranted, message).hint("Run it with `--extended-engine`, or allow it in policy."),
+        ));
     }
     Ok(class)
 }

@@ -53,8 +53,7 @@ impl Left {
 
 impl Ledger {
     pub(crate) fn open(log: Arc<ReceiptLog>, call: &ToolCall, started: UnixMillis) -> Self {
-        let mut used = Used::default();
-        used.argument_bytes = call.arguments.as_str().len() as u64;
+        let used = Used { argument_bytes: call.arguments.as_str().len() as u64, ..Used::default() };
         Self {
             log,
             began: Instant::now(),
@@ -112,14 +111,14 @@ impl Ledger {
         receipt.duration_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         match self.log.seal(*receipt) {
             Ok(receipt) => Outcome { verdict, receipt: Some(receipt) },
-            Err(error) => unsealed(&error, verdict),
+            Err(error) => unsealed(&error, &verdict),
         }
     }
 }
 
 /// What a caller learns when the receipt log does not take a receipt: the call did run, and there is no proof of it.
 /// A result without a receipt is not handed out.
-fn unsealed(error: &crate::receipts::SealError, verdict: Verdict) -> Outcome {
+fn unsealed(error: &crate::receipts::SealError, verdict: &Verdict) -> Outcome {
     let message = "the call ended, but its receipt could not be written; no result is given without a receipt";
     let failure = Failure::new(Kind::HostFault, message)
         .detail(error.to_string())

@@ -106,7 +106,8 @@ impl Policy {
         if !is_guest_path(guest) {
             return Err(PolicyError::GuestPath(guest.chars().take(120).flat_map(char::escape_debug).collect()));
         }
-        let clash = |rule: &Rule| rule.tools == tools && matches!(&rule.allow, Allow::Mount(other) if other.guest == guest);
+        let clash =
+            |rule: &Rule| rule.tools == tools && matches!(&rule.allow, Allow::Mount(other) if other.guest == guest);
         if self.rules.iter().any(clash) {
             return Err(PolicyError::MountedTwice(guest.to_owned()));
         }

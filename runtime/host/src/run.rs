@@ -103,7 +103,7 @@ fn check(host: &Arc<Inner>, call: &ToolCall, ledger: &mut Ledger) -> Result<Chec
     let known = host.known(&component, entry);
     let granted = &known.grant.limits;
     let limits = call.budget.as_ref().map_or_else(|| granted.clone(), |budget| granted.meet(budget));
-    let arguments = call.arguments.parse(&limits).map_err(unreadable)?;
+    let arguments = call.arguments.parse(&limits).map_err(|error| unreadable(&error))?;
     let passed = Passed::check(signature, known.fast.as_ref(), &arguments, &limits).map_err(|error| {
         let problems = match error {
             LowerError::Problems(problems) => problems,
@@ -180,8 +180,7 @@ async fn guest(
     drop(slot);
     ledger.close(match ended {
         Ok(Conclusion::Value(json)) => Ok(ResultText::new(json)),
-        Ok(Conclusion::Failure(failure)) => Err(failure),
-        Err(failure) => Err(failure),
+        Ok(Conclusion::Failure(failure)) | Err(failure) => Err(failure),
     })
 }
 
@@ -190,10 +189,12 @@ fn not_callable(tool: &Tool, not: &NotCallable) -> Box<Failure> {
 }
 
 /// Arguments that are no JSON, or over a limit before they are looked at.
-fn unreadable(error: JsonError) -> Box<Failure> {
+fn unreadable(error: &JsonError) -> Box<Failure> {
     Box::new(match error {
-        JsonError::Over { limit, value } => Failure::limit(limit, value),
-        JsonError::Malformed { .. } => Failure::new(Kind::InvalidJson, format!("the arguments are not strict JSON: {error}")),
+        JsonError::Over { limit, value } => Failure::limit(*limit, *value),
+        JsonError::Malformed { .. } => {
+            Failure::new(Kind::InvalidJson, format!("the arguments are not strict JSON: {error}"))
+        }
     })
 }
 

@@ -54,7 +54,10 @@ impl Prepared {
     pub(crate) fn new(class: &Class, code: &[u8], component: &Component) -> Result<Self, Box<Failure>> {
         let broken = |what: &str, error: &wasmtime::Error| {
             let name = &component.name;
-            Box::new(Failure::new(Kind::BrokenComponent, format!("component `{name}` {what}")).detail(detail(&format!("{error:#}"))))
+            Box::new(
+                Failure::new(Kind::BrokenComponent, format!("component `{name}` {what}"))
+                    .detail(detail(&format!("{error:#}"))),
+            )
         };
         // SAFETY: `code` is what our own engine of this class made from the component's bytes: it comes from the compiler
         // in this process, or from the code cache, which authenticates it under a key that no tenant can read.
@@ -62,7 +65,8 @@ impl Prepared {
         let compiled = unsafe { Compiled::deserialize(&class.engine, code) };
         let compiled = compiled.map_err(|error| broken("has compiled code that this engine does not load", &error))?;
         let pre = class.linker.instantiate_pre(&compiled).map_err(|error| {
-            let message = format!("component `{}` imports something in a shape that the host does not offer", component.name);
+            let message =
+                format!("component `{}` imports something in a shape that the host does not offer", component.name);
             Box::new(Failure::new(Kind::UnsupportedImport, message).detail(detail(&format!("{error:#}"))))
         })?;
         let find = |tool: &Tool| {
@@ -115,7 +119,14 @@ pub(crate) struct Session {
 
 impl Session {
     /// A Store with the limits of a call, nothing instantiated in it yet.
-    pub(crate) fn new(prepared: &Prepared, state: CallState, limits: Limits, deadline: Instant, ledger: Ledger, ticking: Ticking) -> Self {
+    pub(crate) fn new(
+        prepared: &Prepared,
+        state: CallState,
+        limits: Limits,
+        deadline: Instant,
+        ledger: Ledger,
+        ticking: Ticking,
+    ) -> Self {
         let mut store = Store::new(prepared.pre.engine(), state);
         store.limiter(|state| &mut state.meter);
         store.set_fuel(limits.get(Limit::Fuel)).expect("every engine of ours consumes fuel");
@@ -146,13 +157,16 @@ impl Session {
         let bounds = LiftBounds { bytes: limits.get(Limit::ResultBytes), values: limits.get(Limit::ResultValues) };
         let store = self.store.as_mut().expect("a session has its store until it is finished");
         let Some(index) = prepared.tools.get(tool).copied().flatten() else {
-            return Err(Box::new(Failure::new(Kind::NotCallable, "the component does not export this function in a callable form")));
+            return Err(Box::new(Failure::new(
+                Kind::NotCallable,
+                "the component does not export this function in a callable form",
+            )));
         };
         let run = async {
             let instance: Instance = prepared.pre.instantiate_async(&mut *store).await?;
-            let function = instance
-                .get_func(&mut *store, index)
-                .ok_or_else(|| wasmtime::format_err!("an export that was found in the component is not in its instance"))?;
+            let function = instance.get_func(&mut *store, index).ok_or_else(|| {
+                wasmtime::format_err!("an export that was found in the component is not in its instance")
+            })?;
             match passed {
                 Passed::Typed(fast, arguments) => fast.call(&mut *store, &function, &arguments, bounds).await,
                 Passed::Values(values) => {
@@ -233,7 +247,13 @@ fn classify(error: &wasmtime::Error, limits: &Limits) -> Failure {
             Failure::new(Kind::HostFault, "the host has no free slot of the kind that this component needs")
                 .detail(detail(&format!("{error:#}")))
         }
-        None => Failure::new(Kind::Trap, "the tool's code broke where it meets the host").detail(detail(&format!("{error:?}"))),
+        // Not the tool's doing: the machine has no address space or memory left for a slot.
+        None if error.chain().any(<dyn std::error::Error>::is::<std::io::Error>) => {
+            Failure::new(Kind::HostFault, "the host could not get what it needs to run the call")
+                .detail(detail(&format!("{error:#}")))
+        }
+        None => Failure::new(Kind::Trap, "the tool's code broke where it meets the host")
+            .detail(detail(&format!("{error:?}"))),
     }
 }
 

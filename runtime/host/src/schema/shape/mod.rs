@@ -9,8 +9,8 @@ pub mod caps;
 mod convert;
 mod error;
 mod expand;
-mod nesting;
 pub mod features;
+mod nesting;
 mod scan;
 mod tools;
 

@@ -481,11 +481,11 @@ fn listing_does_not_read_bodies() {
 fn tenfold(levels: usize) -> String {
     let mut text = "(component $top (component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
     for level in 1..=levels {
-        text.push_str(&format!("(component $c{level} (alias outer $top $c{} (component $c))", level - 1));
+        let _ = write!(text, "(component $c{level} (alias outer $top $c{} (component $c))", level - 1);
         text.push_str(&"(instance (instantiate $c))".repeat(10));
         text.push(')');
     }
-    text.push_str(&format!("(instance (instantiate $c{levels})))"));
+    let _ = write!(text, "(instance (instantiate $c{levels})))");
     text
 }
 
