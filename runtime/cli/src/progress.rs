@@ -100,12 +100,12 @@ impl Shown {
     fn set_up(&self, step: &SetUpStep<'_>) {
         match step {
             SetUpStep::Installer { command } => {
-                self.line(&format!("the compile target is missing; trying `{command}`"))
+                self.line(&format!("the compile target is missing; trying `{command}`"));
             }
             SetUpStep::DidNotWork { step, problem } => self.line(&format!("{step}: {}", err(Style::Warn, problem))),
             SetUpStep::Waiting => self.line("another process sets up the compile target; waiting for it"),
             SetUpStep::Searching { suite } => {
-                self.line(&format!("looking for the standard library's source in {suite}"))
+                self.line(&format!("looking for the standard library's source in {suite}"));
             }
             SetUpStep::Downloading { package } => self.line(&format!("downloading {package}")),
             SetUpStep::Compiling { unit, done } => {

@@ -60,7 +60,7 @@ fn row(sealed: &Sealed) -> String {
     let _ = write!(
         line,
         " {:>8.1} ms  {:>12} fuel  {:>6} KiB  {:>5} host calls",
-        receipt.duration_us as f64 / 1_000.0,
+        std::time::Duration::from_micros(receipt.duration_us).as_secs_f64() * 1e3,
         used.fuel,
         used.memory / 1_024,
         used.host_calls

@@ -1,5 +1,6 @@
 //! `toolcell run`
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 
@@ -68,13 +69,14 @@ fn print(outcome: &Outcome, whole: bool) -> Result<(), CliError> {
         let mut text = explain(outcome.verdict.name(), failure);
         if let Some(sealed) = &outcome.receipt {
             for denied in &sealed.receipt.denied {
-                text.push_str(&format!(
-                    "  {} {} ({} times): {}\n",
+                let _ = writeln!(
+                    text,
+                    "  {} {} ({} times): {}",
                     err(Style::Warn, "denied:"),
                     denied.function,
                     denied.count,
                     denied.reason
-                ));
+                );
             }
         }
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -142,9 +144,9 @@ fn policy(options: &RunOptions) -> Result<Policy, CliError> {
             .split_once('=')
             .and_then(|(name, value)| Some((Limit::named(name)?, value.replace('_', "").parse().ok()?)));
         let Some((limit, value)) = parsed else {
-            let names: Vec<_> = LIMITS.iter().filter(|row| row.per_call).map(|row| row.name).collect();
+            let known: Vec<_> = LIMITS.iter().filter(|row| row.per_call).map(|row| row.name).collect();
             return Err(CliError::usage(format!("`{pair}` sets no limit"))
-                .next(format!("Write NAME=NUMBER with one of: {}.", names.join(", "))));
+                .next(format!("Write NAME=NUMBER with one of: {}.", known.join(", "))));
         };
         policy = policy.limit(limit, value).map_err(bad)?;
     }
