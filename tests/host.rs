@@ -266,8 +266,7 @@ fn a_dropped_future_frees_its_slot_and_leaves_a_receipt() {
             assert!(gone.is_err(), "{tool} ended by itself");
             // There is one slot; this call gets it only if the one that is gone has given it back.
             assert_eq!(cell.result("hostile.count", &json!({})).await, json!(1));
-            let mut filter = Filter::default();
-            filter.call = Some(id);
+            let filter = Filter { call: Some(id), ..Filter::default() };
             let kept: Vec<_> =
                 receipts::list(&cell.home.path().join("receipts"), filter).unwrap().map(Result::unwrap).collect();
             assert_eq!(kept.len(), 1);
@@ -368,8 +367,7 @@ fn every_call_leaves_a_receipt_and_the_chain_verifies() {
     drop(host);
     let report = receipts::verify(&receipts, &Trust::default()).unwrap();
     assert!(report.is_intact() && report.entries() == 5, "{report:?}");
-    let mut filter = Filter::default();
-    filter.tenant = Some("acme".into());
+    let filter = Filter { tenant: Some("acme".into()), ..Filter::default() };
     assert_eq!(receipts::list(&receipts, filter).unwrap().count(), 5);
     drop(home);
 }

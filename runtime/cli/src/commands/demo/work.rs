@@ -138,7 +138,9 @@ async fn findings(host: &Host, work: &[(&'static str, Value)]) -> Result<(), Cli
     }
 
     let segments = result(host, "table.aggregate", &of("table.aggregate", 0)).await?;
-    line("table.aggregate", format!("leads joined with companies: {}", text(&segments["rows"])));
+    let rows: Vec<Value> = serde_json::from_str(&text(&segments["rows"])).unwrap_or_default();
+    let rows: Vec<_> = rows.iter().map(|row| format!("{} {}", text(&row["segment"]), row["leads"])).collect();
+    line("table.aggregate", format!("leads joined with companies, by segment: {}", rows.join(", ")));
 
     let found = result(host, "search.query", &of("search.query", 0)).await?;
     if let Some(hit) = list(&found["hits"]).first() {
