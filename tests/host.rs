@@ -129,6 +129,36 @@ fn every_call_is_a_fresh_instance() {
 }
 
 #[test]
+fn exiting_with_success_completes_only_what_owes_nothing() {
+    let cell = Cell::with(&[HOSTILE], deny_all());
+    run(async {
+        assert_eq!(cell.result("hostile.exit", &json!({ "code": 0 })).await, Value::Null);
+        assert_eq!(cell.failure("hostile.exit", "{\"code\": 3}").await.kind, Kind::Exited);
+    });
+}
+
+#[test]
+fn a_cancel_that_comes_while_a_call_ends_never_waits_for_ever() {
+    let cell = Cell::with(&[ECHO], deny_all());
+    run(async {
+        cell.host.warm("echo.text").await.unwrap();
+        for round in 0..400_u32 {
+            let call = cell.prepare("echo.text", "{\"value\": \"a\"}");
+            let (id, host) = (call.id, cell.host.clone());
+            let running = tokio::spawn(async move { host.call(call, &Silent).await });
+            // Another number of turns each time, so that the cancel meets the call at every point of its way.
+            for _ in 0..round % 40 {
+                tokio::task::yield_now().await;
+            }
+            let cancelled = cell.host.cancel(id);
+            let outcome = tokio::time::timeout(Duration::from_secs(20), running).await.expect("the call ends").unwrap();
+            let receipt = outcome.receipt.unwrap().receipt;
+            assert_eq!(receipt.verdict, outcome.verdict.name(), "round {round}, cancelled: {cancelled}");
+        }
+    });
+}
+
+#[test]
 fn an_empty_policy_shows_a_tool_nothing_and_the_receipt_counts_what_it_tried() {
     let cell = Cell::with(&[HOSTILE], deny_all());
     run(async {
@@ -212,7 +242,7 @@ fn log_lines_and_progress_reach_the_caller_in_order() {
     let heard = Heard::default();
     let outcome = run(cell.host.call(cell.prepare("echo.chatter", "{\"lines\": 3}"), &heard));
     let events = heard.0.into_inner().unwrap();
-    assert_eq!(events[0], Event::Started);
+    assert_eq!(events[..2], [Event::Preparing, Event::Started]);
     let lines = |level| {
         let of_level = events.iter().filter_map(move |event| match event {
             Event::Log { level: found, message } if *found == level => Some(message.as_str()),

@@ -98,7 +98,7 @@ fn a_line_cannot_be_forged() {
         "{lines:?}"
     );
     assert!(lines.iter().any(|line| line.ends_with(r"\u{1b}[0m\nline two")), "{lines:?}");
-    assert!(struck.events.iter().all(|event| matches!(event, Event::Started | Event::Log { .. })));
+    assert!(struck.events.iter().all(|event| matches!(event, Event::Preparing | Event::Started | Event::Log { .. })));
 }
 
 #[test]

@@ -59,7 +59,7 @@ Files of the host are mounted, never named:
 Exit codes:
   0  ok: the call completed
   1  failed: the tool could not do what was asked, or the command itself failed
-  2  usage: the command line or the arguments make no sense
+  2  usage: the command line makes no sense
   3  denied: it was not allowed
   4  exhausted: a limit was hit; the message names it
   5  trapped: the tool's code broke

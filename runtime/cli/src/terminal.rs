@@ -73,7 +73,8 @@ pub(crate) fn complain(error: &CliError) {
 pub(crate) fn explain(verdict: &str, failure: &Failure) -> String {
     let mut text =
         format!("{} {}: {}\n", err(Style::Bad, verdict), err(Style::Bold, failure.kind.name()), failure.message);
-    for problem in &failure.problems {
+    // The only one stands in the message already.
+    for problem in failure.problems.iter().filter(|_| failure.problems.len() > 1) {
         let _ = writeln!(text, "  {problem}");
     }
     if let Some(question) = &failure.question {

@@ -156,6 +156,8 @@ pub enum LogLevel {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
+    /// The component is being made ready: loaded, or compiled where it never was. That may take many seconds, once.
+    Preparing,
     /// The call left the queue.
     Started,
     /// A log line of the tool, control characters escaped.

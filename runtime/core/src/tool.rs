@@ -26,7 +26,9 @@ pub struct ToolId(Arc<str>);
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NameError {
     /// A component's file stem.
-    #[error("`{0}` cannot name a component: use 1 to 64 of a-z, 0-9, `-` and `_`, beginning with a letter or digit")]
+    #[error(
+        "`{0}` cannot name a component: rename the file, using 1 to 64 of a-z, 0-9, `-` and `_`, beginning with a letter or digit"
+    )]
     Component(String),
     /// A tool id.
     #[error("`{0}` is not a tool id: write `component.function` or `component.interface.function`")]

@@ -221,6 +221,15 @@ impl Host {
         self.0.prepared(&component, &known).await.map(drop)
     }
 
+    /// Signs and syncs the receipts up to now. A process does so before it ends: dropping a host does it too, but only
+    /// when the last call has let go of it.
+    ///
+    /// # Errors
+    /// Where the checkpoint cannot be written.
+    pub fn settle(&self) -> Result<(), receipts::CheckpointError> {
+        self.0.receipts.checkpoint().map(drop)
+    }
+
     /// The receipt log.
     pub fn receipts(&self) -> &ReceiptLog {
         &self.0.receipts
@@ -252,6 +261,11 @@ impl Inner {
         }
         known.insert(key, made.clone());
         made
+    }
+
+    /// Whether a component is ready without any work.
+    pub(crate) fn is_ready(known: &Known) -> bool {
+        known.ready.lock().unwrap_or_else(PoisonError::into_inner).strong_count() > 0
     }
 
     /// A component that is ready to run: from memory, from the code cache, or compiled now.

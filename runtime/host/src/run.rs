@@ -58,6 +58,9 @@ async fn through(host: &Arc<Inner>, call: ToolCall, mut ledger: Ledger, events: 
         Ok(checked) => checked,
         Err(failure) => return ledger.close(Err(failure)),
     };
+    if events.listens() && !Inner::is_ready(&checked.known) {
+        events.event(Event::Preparing);
+    }
     let (prepared, slot, deadline) = match admit(host, &call, &mut checked, &mut ledger).await {
         Ok(admitted) => admitted,
         Err(failure) => return ledger.close(Err(failure)),
@@ -109,9 +112,11 @@ fn check(host: &Arc<Inner>, call: &ToolCall, ledger: &mut Ledger) -> Result<Chec
             LowerError::Problems(problems) => problems,
             LowerError::Over { limit, value } => return Box::new(Failure::limit(limit, value)),
         };
-        let several = if problems.len() == 1 { "a problem".to_owned() } else { format!("{} problems", problems.len()) };
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
-        let message = format!("the arguments of `{}` have {several}; the first: {first}", entry.id);
+        let message = match problems.len() {
+            1 => format!("the arguments of `{}` do not fit: {first}", entry.id),
+            several => format!("the arguments of `{}` have {several} problems; the first: {first}", entry.id),
+        };
         Box::new(Failure::new(Kind::InvalidArgument, message).problems(problems))
     })?;
     drop(arguments);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use toolcell_core::json::Json;
-use toolcell_core::types::Signature;
+use toolcell_core::types::{Signature, Type};
 use toolcell_core::{Failure, Kind, Limit, Limits};
 use wasmtime::component::{Component as Compiled, ComponentExportIndex, Instance, InstancePre, Val};
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -184,6 +184,12 @@ impl Session {
             Ok(Ok(Err(error @ LiftError::Mismatch))) => {
                 Err(Box::new(Failure::new(Kind::HostFault, "the result cannot be read").detail(error.to_string())))
             }
+            // A command says that it is done by exiting with success; whoever owes a value is not done by that.
+            Ok(Err(error))
+                if owes_nothing(signature) && error.downcast_ref::<Exited>().is_some_and(|exited| exited.ok()) =>
+            {
+                Ok(Conclusion::Value("null".to_owned()))
+            }
             Ok(Err(error)) => Err(Box::new(classify(&error, &limits))),
             Err(_elapsed) => Err(Box::new(Failure::limit(Limit::Time, time))),
         }
@@ -224,6 +230,15 @@ impl Drop for Session {
 fn lifted_bytes(limits: &Limits) -> usize {
     let bytes = limits.get(Limit::ResultBytes).saturating_add(limits.get(Limit::ResultValues).saturating_mul(40));
     usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// Whether a function has nothing to give but that it went well, as `wasi:cli/run.run` has.
+fn owes_nothing(signature: &Signature) -> bool {
+    match &signature.result {
+        None => true,
+        Some(Type::Result(sides)) => sides.ok.is_none(),
+        Some(_) => false,
+    }
 }
 
 /// Names what stopped a guest.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use toolcell_core::types::Type;
 use toolcell_core::units::Bytes;
 use toolcell_core::{Kind, ToolId};
 use toolcell_host::boundary::{Offer, offered};
@@ -162,10 +163,37 @@ fn print_tool(component: &Component, tool: &Tool, whole: bool) -> Result<(), Cli
     } else {
         for param in signature.params.iter() {
             let doc = docs.and_then(|docs| docs.at.get(&format!("params/{}", param.json)));
-            say(&format!("  --{:<20} {}", param.wit, doc.map(|doc| first_sentence(doc)).unwrap_or_default()));
+            say(&format!(
+                "  --{:<20} {:<20} {}",
+                param.wit,
+                shape(&param.ty),
+                doc.map(|doc| first_sentence(doc)).unwrap_or_default()
+            ));
         }
     }
     Ok(())
+}
+
+/// A type in a few words.
+fn shape(ty: &Type) -> String {
+    match ty {
+        Type::Bool => "bool".to_owned(),
+        Type::Int(int) => int.wit().to_owned(),
+        Type::F32 | Type::F64 => "number".to_owned(),
+        Type::Char => "character".to_owned(),
+        Type::String => "string".to_owned(),
+        Type::Bytes => "bytes (base64)".to_owned(),
+        Type::List(item) => format!("list of {}", shape(item)),
+        Type::Option(inner) => format!("{}, optional", shape(inner)),
+        Type::Tuple(_) => "tuple".to_owned(),
+        Type::Record(_) => "record".to_owned(),
+        Type::Variant(_) => "variant".to_owned(),
+        Type::Enum(cases) if cases.len() <= 4 => cases.join("|"),
+        Type::Enum(_) => "enum".to_owned(),
+        Type::Flags(_) => "flags".to_owned(),
+        Type::Result(_) => "result".to_owned(),
+        Type::Unsupported(what) => (*what).to_owned(),
+    }
 }
 
 fn tool_json(component: &Component, tool: &Tool) -> Value {

@@ -1,6 +1,8 @@
 //! `toolcell list`
 
 use serde_json::{Value, json};
+use toolcell_host::Component;
+use toolcell_host::boundary::{Offer, offered};
 use toolcell_host::catalog::State;
 use toolcell_host::schema::inert;
 
@@ -26,6 +28,7 @@ pub(crate) fn run(args: &ListArgs) -> Result<Exit, CliError> {
                     "description": component.docs.as_ref().and_then(|docs| docs.tools.get(tool.id.within())).map(|docs| &docs.description),
                     "hints": component.manifest.as_ref().map(|manifest| manifest.hints_of(tool.id.within())),
                     "not_callable": not_callable,
+                    "foreign_imports": foreign(component),
                 })
             })
             .collect();
@@ -45,6 +48,10 @@ pub(crate) fn run(args: &ListArgs) -> Result<Exit, CliError> {
     for (component, tool) in snapshot.tools() {
         let docs = component.docs.as_ref().and_then(|docs| docs.tools.get(tool.id.within()));
         let text = match &tool.signature {
+            Ok(_) if !foreign(component).is_empty() => {
+                let names = inert(&foreign(component).join(", "), 160);
+                out(Style::Warn, &format!("not callable: imports {names}, which the host does not offer"))
+            }
             Ok(_) => docs.map_or_else(String::new, |docs| first_sentence(&docs.description)),
             Err(not) => out(Style::Warn, &format!("not callable yet: {}", inert(&not.reason, 160))),
         };
@@ -67,6 +74,11 @@ pub(crate) fn run(args: &ListArgs) -> Result<Exit, CliError> {
         );
     }
     Ok(Exit::Ok)
+}
+
+/// What a component imports that the host does not offer.
+fn foreign(component: &Component) -> Vec<&str> {
+    component.imports().filter(|import| !matches!(offered(import), Offer::Offered)).collect()
 }
 
 /// Why a file does not serve; none where it does.

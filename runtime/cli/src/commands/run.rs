@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::{Args as _, FromArgMatches as _};
 use toolcell_core::limits::LIMITS;
@@ -34,13 +36,22 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
     "toolcell run".clone_into(&mut call.caller);
     let id = call.id;
     let outcome = home::runtime()?.block_on(async {
-        let shown = Shown { quiet: options.quiet };
+        let shown = Shown { quiet: options.quiet, preparing: AtomicBool::new(false) };
+        let patience = tokio::time::sleep(Duration::from_secs(1));
+        tokio::pin!(patience);
+        let mut told = false;
         let running = host.call(call, &shown);
         tokio::pin!(running);
         let mut interrupted = false;
         loop {
             tokio::select! {
                 outcome = &mut running => return outcome,
+                () = &mut patience, if !told => {
+                    told = true;
+                    if shown.preparing.load(Ordering::Relaxed) && !options.quiet {
+                        eprintln!("{}", err(Style::Dim, "compiling the component; this happens once"));
+                    }
+                }
                 // The call is cancelled, not just abandoned, so that its receipt says so before the process ends.
                 _ = tokio::signal::ctrl_c(), if !interrupted => {
                     interrupted = true;
@@ -49,6 +60,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
             }
         }
     });
+    host.settle()
+        .map_err(|error| CliError::failed("the call has ended, but its receipt could not be signed").because(&error))?;
     print(&outcome, options.outcome)?;
     Ok(Exit::of(&outcome.verdict))
 }
@@ -220,12 +233,14 @@ impl RunOptions {
 /// Shows the tool's log lines and progress on stderr.
 struct Shown {
     quiet: bool,
+    preparing: AtomicBool,
 }
 
 impl Events for Shown {
     fn event(&self, event: Event) {
         match event {
-            Event::Started => {}
+            Event::Preparing => self.preparing.store(true, Ordering::Relaxed),
+            Event::Started => self.preparing.store(false, Ordering::Relaxed),
             Event::Log { level, message } => {
                 let label = format!("{level:?}").to_lowercase();
                 eprintln!("{} {message}", err(Style::Dim, &format!("[{label}]")));

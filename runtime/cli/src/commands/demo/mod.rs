@@ -59,7 +59,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, CliError> {
     let stopped = runtime.block_on(hostile::show(&host, &paths))?;
 
     head("5", "Every call has left a receipt");
-    drop(host);
+    host.settle().map_err(|error| CliError::failed("the receipts could not be signed").because(&error))?;
     verify(&paths)?;
     say("");
     say(&format!("Done in {}. Now try:", took(began.elapsed())));
