@@ -183,6 +183,17 @@ fn help_teaches_and_completions_complete() {
 }
 
 #[test]
+fn a_tools_own_limit_is_not_the_hosts() {
+    let home = Home::new();
+    let (exit, _, err) = home.run(&["run", "ends.spin", "--set-limit", "fuel=1000"]);
+    assert_eq!(exit, 4, "{err}");
+    let (exit, _, err) = home.run(&["run", "ends.double", "--limit", "1"]);
+    assert!(exit == 2 && err.contains("the tool takes no argument `--limit`"), "{err}");
+    let (exit, _, err) = home.run(&["run", "ends.spin", "--set-limit", "patience=1"]);
+    assert!(exit == 2 && err.contains("log_lines"), "{err}");
+}
+
+#[test]
 fn an_empty_home_says_what_to_do_next() {
     let folder = tempfile::tempdir().unwrap();
     let list = Command::new(env!("CARGO_BIN_EXE_toolcell"))
@@ -193,5 +204,10 @@ fn an_empty_home_says_what_to_do_next() {
     let (exit, _, err) = ended(list);
     assert_eq!(exit, 0, "{err}");
     assert!(err.contains("toolcell new"), "{err}");
+    let verify = Command::new(env!("CARGO_BIN_EXE_toolcell"))
+        .args(["receipts", "verify"])
+        .env("TOOLCELL_HOME", folder.path().join("new"))
+        .output();
+    assert!(ended(verify.unwrap()).2.contains("no receipts yet"));
     assert!(!Path::new(&folder.path().join("new")).exists(), "a look writes nothing");
 }

@@ -39,6 +39,11 @@ pub enum BuildEvent<'a> {
     Diagnostic(&'a str),
     /// Something about the docs that the author should know.
     Docs(&'a DocsNote),
+    /// A function at the component's root has the name of one of the C library's, which the linker may have taken it for.
+    Shadows {
+        /// The name.
+        export: &'a str,
+    },
     /// Manifest and docs have been put into the component.
     Embedded {
         /// Bytes of the manifest.

@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Shows a component or a tool: schemas, imports, manifest, digest, grant.
     Inspect(InspectArgs),
     /// Runs one tool and prints its result as JSON.
-    #[command(after_help = exit::TABLE, after_long_help = RUN_HELP)]
+    #[command(after_help = exit::TABLE, after_long_help = format!("{RUN_HELP}\n\n{}", exit::TABLE))]
     Run(RunArgs),
     /// Reads the receipt log.
     Receipts(ReceiptsArgs),
@@ -51,19 +51,10 @@ Arguments, in one of four ways:
   toolcell run json.query --json '{\"document\": \"{}\", \"path\": \"$\"}'
   toolcell run json.query --args-file arguments.json            or `-` for stdin
 
-`toolcell run json.query --help` shows what the tool takes. What follows `--` always belongs to the tool, also where it is called like an option of `run`.
+`toolcell inspect json.query` shows what the tool takes. What follows `--` always belongs to the tool, also where it is called like an option of `run`.
 
 Files of the host are mounted, never named:
-  toolcell run search.query --mount ./docs:/docs:ro --folder /docs --text sandbox
-
-Exit codes:
-  0  ok: the call completed
-  1  failed: the tool could not do what was asked, or the command itself failed
-  2  usage: the command line makes no sense
-  3  denied: it was not allowed
-  4  exhausted: a limit was hit; the message names it
-  5  trapped: the tool's code broke
-  6  cancelled";
+  toolcell run search.query --mount ./docs:/docs:ro --folder /docs --text sandbox";
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -174,7 +165,7 @@ pub(crate) struct RunOptions {
     pub(crate) timeout: Option<Span>,
     /// Any other limit by its name, such as `log_lines=10`; a wrong name shows all of them.
     #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) limit: Vec<String>,
+    pub(crate) set_limit: Vec<String>,
     /// Allows components that need garbage collection or exceptions in the engine.
     #[arg(long)]
     pub(crate) extended_engine: bool,
@@ -199,7 +190,7 @@ pub(crate) const RUN_WITH_VALUE: &[&str] = &[
     "--fuel",
     "--memory",
     "--timeout",
-    "--limit",
+    "--set-limit",
     "--digest",
 ];
 /// See [`RUN_WITH_VALUE`].

@@ -68,6 +68,14 @@ impl Progress for Shown {
             }
             BuildEvent::Diagnostic(text) => self.bar.suspend(|| eprintln!("{}", text.trim_end())),
             BuildEvent::Docs(note) => self.line(&err(Style::Warn, &format!("{}: {note}", self.folder()))),
+            BuildEvent::Shadows { export } => self.line(&err(
+                Style::Warn,
+                &format!(
+                    "{}: the root export `{export}` has the name of a function of the C library and may replace it; \
+                     rename it, or export it from an interface",
+                    self.folder()
+                ),
+            )),
             BuildEvent::Fresh { digest, .. } => {
                 self.line(&format!(
                     "{} {} is fresh {}",

@@ -73,8 +73,9 @@ pub(crate) fn complain(error: &CliError) {
 pub(crate) fn explain(verdict: &str, failure: &Failure) -> String {
     let mut text =
         format!("{} {}: {}\n", err(Style::Bad, verdict), err(Style::Bold, failure.kind.name()), failure.message);
-    // The only one stands in the message already.
-    for problem in failure.problems.iter().filter(|_| failure.problems.len() > 1) {
+    // The host's own message names the only problem already; a tool's need not.
+    let told = |pointer: &str| failure.problems.len() == 1 && failure.message.contains(&format!("{pointer}: "));
+    for problem in failure.problems.iter().filter(|problem| !told(&problem.pointer)) {
         let _ = writeln!(text, "  {problem}");
     }
     if let Some(question) = &failure.question {

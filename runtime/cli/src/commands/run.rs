@@ -13,19 +13,13 @@ use toolcell_core::{Arguments, Event, Events, Limit, Outcome, ToolCall, Toolbox 
 use toolcell_host::{Allow, Host, Pattern, Policy, Rule};
 
 use super::{pairs, print_json};
-use crate::args::{InspectArgs, RUN_WITH_VALUE, RUN_WITHOUT_VALUE, RunArgs, RunOptions};
+use crate::args::{RUN_WITH_VALUE, RUN_WITHOUT_VALUE, RunArgs, RunOptions};
 use crate::exit::{CliError, Exit};
 use crate::home;
 use crate::paths::Paths;
 use crate::terminal::{Style, err, explain, say};
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
-    let asks_for_help = args.rest.iter().take_while(|word| *word != "--").any(|word| word == "--help" || word == "-h");
-    if asks_for_help {
-        // Of a tool, help is what it takes.
-        let (target, folders) = (args.tool, args.options.folders);
-        return super::inspect::run(&InspectArgs { target, folders, json: false });
-    }
     let (later, words) = divide(args.rest)?;
     let options = args.options.and(later);
     let policy = policy(&options)?;
@@ -152,7 +146,7 @@ fn policy(options: &RunOptions) -> Result<Policy, CliError> {
             policy = policy.limit(limit, value).map_err(bad)?;
         }
     }
-    for pair in &options.limit {
+    for pair in &options.set_limit {
         let parsed = pair
             .split_once('=')
             .and_then(|(name, value)| Some((Limit::named(name)?, value.replace('_', "").parse().ok()?)));
@@ -214,7 +208,7 @@ impl RunOptions {
         self.folders.tools.extend(later.folders.tools);
         self.mount.extend(later.mount);
         self.config.extend(later.config);
-        self.limit.extend(later.limit);
+        self.set_limit.extend(later.set_limit);
         Self {
             json: later.json.or(self.json),
             args_file: later.args_file.or(self.args_file),
