@@ -26,7 +26,7 @@ use super::slot::{Place, Skipped, Slot};
 const WITNESSED_MAX: usize = 16;
 
 /// A receipt is signed after this many at the latest, unless the disk is slower than the calls.
-const CHECKPOINT_EVERY: NonZeroU64 = NonZeroU64::new(256).expect("256 is not zero");
+const CHECKPOINT_EVERY: NonZeroU64 = NonZeroU64::new(1_024).expect("1,024 is not zero");
 
 /// Seals receipts into one chain of a folder. Threads share it; another process gets a chain of its own.
 ///
@@ -50,7 +50,7 @@ pub struct Options {
     pub key: Option<PathBuf>,
     /// A segment is ended once it is this long, in bytes; 64 MiB by default.
     pub segment_bytes: u64,
-    /// A checkpoint is due after so many receipts; 256 by default. It bounds what can be cut off unseen, but for what
+    /// A checkpoint is due after so many receipts; 1,024 by default. It bounds what can be cut off unseen, but for what
     /// is sealed while the disk is waited for.
     pub checkpoint_every: NonZeroU64,
     /// A checkpoint of unsigned receipts is due after so long; five seconds by default. None: only by number.
