@@ -14,7 +14,7 @@ check:
 
 # Host::call against a bare Wasmtime loop, in one run.
 bench:
-    cargo bench -p toolcell-tests
+    cargo bench --bench call
 
 # What CI runs.
 ci:
