@@ -13,12 +13,14 @@
 #[allow(dead_code, reason = "the tests use the rest")]
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::task::JoinSet;
-use toolcell_core::{Arguments, CallId, Silent, ToolCall, Toolbox as _};
+use toolcell_core::{Arguments, CallId, Limits, Silent, ToolCall, Toolbox as _, UnixMillis};
+use toolcell_host::boundary::{self, CallState, Mount, Setup};
 use toolcell_host::code::EngineClass;
 use toolcell_host::{Host, Policy, PoolSize, Threads, Width, engine_config};
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower};
@@ -61,16 +63,22 @@ fn main() {
     if std::env::args().any(|arg| arg == "--profile") {
         return profile(&host);
     }
-    let bare = Bare::new(&component);
+    let bare = Arc::new(Bare::new(&component));
     println!(
         "{:<26} {:>18} {:>18} {:>8} {:>18} {:>8}",
         "", "bare p50/p95", "call p50/p95", "ratio", "from outside", "ratio"
     );
     let text = |length: usize| "x".repeat(length);
     let rounds_of = |size: usize| (rounds / (size / 4_096 + 1)).max(20);
-    compare(&host, &bare, "100 bytes of text", "echo.text", &json!({"value": text(100)}).to_string(), rounds, || {
-        text(100)
-    });
+    compare(
+        &host,
+        &bare,
+        "100 bytes of text",
+        "echo.text",
+        &json!({"value": text(100)}).to_string(),
+        rounds,
+        move || text(100),
+    );
     compare(
         &host,
         &bare,
@@ -78,7 +86,7 @@ fn main() {
         "echo.text",
         &json!({"value": text(65_536)}).to_string(),
         rounds_of(65_536),
-        || text(65_536),
+        move || text(65_536),
     );
     let bytes = vec![7_u8; 1 << 20];
     let encoded = json!({"value": base64(&bytes)}).to_string();
@@ -90,10 +98,14 @@ fn main() {
     listing(&component, if short { 100 } else { 1_000 });
 }
 
-/// A bare loop: one component, everything tuned as in the host, nothing checked, counted or written down.
+/// A bare loop: the same configuration, component and linked host functions as in the host, and so the same `InstancePre`;
+/// nothing checked, limited beside fuel, or written down.
 struct Bare {
     engine: Engine,
-    pre: InstancePre<()>,
+    pre: InstancePre<CallState>,
+    limits: Limits,
+    mounts: Arc<[Mount]>,
+    config: Arc<BTreeMap<String, String>>,
     text: ComponentExportIndex,
     bytes: ComponentExportIndex,
 }
@@ -103,11 +115,11 @@ impl Bare {
         let engine = Engine::new(&engine_config(EngineClass::Standard, PoolSize { slots: 1_200 })).unwrap();
         let component = Component::from_binary(&engine, &std::fs::read(path).unwrap()).unwrap();
         let mut linker = Linker::new(&engine);
-        // Nothing is called, so nothing has to be there.
-        linker.define_unknown_imports_as_traps(&component).unwrap();
+        boundary::link(&mut linker).unwrap();
         let pre = linker.instantiate_pre(&component).unwrap();
         let index = |name| component.get_export_index(None, name).unwrap();
-        Self { engine, pre, text: index("text"), bytes: index("bytes") }
+        let (text, bytes) = (index("text"), index("bytes"));
+        Self { engine, pre, limits: Limits::default(), mounts: Arc::new([]), config: Arc::default(), text, bytes }
     }
 
     async fn call<P, R>(&self, index: ComponentExportIndex, params: P) -> R
@@ -115,7 +127,16 @@ impl Bare {
         P: ComponentNamedList + Lower + Send + Sync + 'static,
         R: Lift + Lower + wasmtime::component::ComponentType + Send + Sync + 'static,
     {
-        let mut store = Store::new(&self.engine, ());
+        let state = CallState::new(Setup {
+            limits: self.limits.clone(),
+            mounts: self.mounts.clone(),
+            config: self.config.clone(),
+            started: UnixMillis(0),
+            seed: [0; 32],
+            sink: None,
+            interceptor: None,
+        });
+        let mut store = Store::new(&self.engine, state);
         store.set_fuel(20_000_000_000).unwrap();
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
@@ -128,14 +149,16 @@ impl Bare {
 
 fn compare(
     host: &Host,
-    bare: &Bare,
+    bare: &Arc<Bare>,
     what: &str,
     tool: &'static str,
     arguments: &str,
     rounds: usize,
-    value: impl Fn() -> String,
+    value: impl Fn() -> String + Send + 'static,
 ) {
-    let floor = run(async {
+    let bare = bare.clone();
+    // On the same kind of thread as the host's calls: threads differ in allocator arenas and caches.
+    let measured = host.guest_threads().spawn(async move {
         let mut times = Times::new(rounds);
         for _ in 0..rounds + rounds / 10 {
             let value = value();
@@ -145,28 +168,32 @@ fn compare(
         }
         times
     });
+    let floor = run(measured).unwrap();
     report(host, what, tool, arguments, rounds, floor);
 }
 
 fn compare_bytes(
     host: &Host,
-    bare: &Bare,
+    bare: &Arc<Bare>,
     what: &str,
     tool: &'static str,
     arguments: &str,
     rounds: usize,
     value: &[u8],
 ) {
-    let floor = run(async {
+    let (bare, value) = (bare.clone(), value.to_vec());
+    // On the same kind of thread as the host's calls: threads differ in allocator arenas and caches.
+    let measured = host.guest_threads().spawn(async move {
         let mut times = Times::new(rounds);
         for _ in 0..rounds + rounds / 10 {
-            let value = value.to_vec();
+            let value = value.clone();
             let began = Instant::now();
             std::hint::black_box(bare.call::<_, Vec<u8>>(bare.bytes, (value,)).await);
             times.push(began.elapsed());
         }
         times
     });
+    let floor = run(measured).unwrap();
     report(host, what, tool, arguments, rounds, floor);
 }
 
