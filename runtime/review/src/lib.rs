@@ -1,0 +1,1 @@
+//! What a component can do, and who has approved it.

@@ -1,0 +1,1 @@
+//! SQLite behind the store traits of core; nothing else knows SQL.
