@@ -132,7 +132,7 @@ impl Bare {
             mounts: self.mounts.clone(),
             config: self.config.clone(),
             started: UnixMillis(0),
-            seed: [0; 32],
+            randomness: boundary::Randomness { key: Arc::new([0; 32]), stream: 0 },
             sink: None,
             interceptor: None,
         });

@@ -33,6 +33,13 @@ pub enum Limit {
     FileReadBytes,
     FileWriteBytes,
     OpenFiles,
+    HttpRequests,
+    HttpSentBytes,
+    HttpReceivedBytes,
+    HttpHeaderBytes,
+    HttpTime,
+    NestedCalls,
+    CallDepth,
 }
 
 /// What a limit counts in.
@@ -105,6 +112,13 @@ rows! {
     FileReadBytes, "file_read_bytes", "file-read-limit", Bytes, 512 * MIB, 64 * GIB, true, "reading a mount again and again";
     FileWriteBytes, "file_write_bytes", "file-write-limit", Bytes, 64 * MIB, 64 * GIB, true, "filling the disk, holes in sparse files included";
     OpenFiles, "open_files", "open-files-limit", Count, 256, 4_096, true, "using up the host's file descriptors";
+    HttpRequests, "http_requests", "http-requests-limit", Count, 32, 100_000, true, "floods of requests, redirects that are followed included";
+    HttpSentBytes, "http_sent_bytes", "http-sent-bytes-limit", Bytes, 4 * MIB, 4 * GIB, true, "carrying data out in bulk";
+    HttpReceivedBytes, "http_received_bytes", "http-received-bytes-limit", Bytes, 32 * MIB, 16 * GIB, true, "endless bodies and compression bombs; bytes count as they are decoded";
+    HttpHeaderBytes, "http_header_bytes", "http-header-bytes-limit", Bytes, 64 * KIB, MIB, true, "a million response headers";
+    HttpTime, "http_time", "http-time-limit", Millis, 20_000, 3_600_000, true, "one slow upstream that takes the whole time of a call";
+    NestedCalls, "nested_calls", "nested-calls-limit", Count, 64, 100_000, true, "tools that call tools in a loop";
+    CallDepth, "call_depth", "call-depth-limit", Count, 4, 16, true, "tools that call each other for ever";
 }
 
 impl Limit {

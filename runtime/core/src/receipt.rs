@@ -90,6 +90,18 @@ pub struct Used {
     /// Bytes written to files, holes included.
     #[serde(skip_serializing_if = "is_zero")]
     pub file_write_bytes: u64,
+    /// HTTP requests that went out, redirects that were followed included.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub http_requests: u64,
+    /// Bytes of request bodies.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub http_sent_bytes: u64,
+    /// Bytes of response bodies, decoded.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub http_received_bytes: u64,
+    /// Calls of other tools.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub nested_calls: u64,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]

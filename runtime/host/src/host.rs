@@ -2,24 +2,25 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
 use toolcell_core::types::Signature;
-use toolcell_core::{CallId, Clock, Digest, Failure, Kind, ToolId};
+use toolcell_core::{CallId, Clock, Digest, Failure, Kind};
 
 use crate::admission::{Admission, Width};
-use crate::catalog::{self, Catalog, Component, Snapshot, Tool, Watch};
+use crate::catalog::{self, Catalog, Component, Snapshot, Watch};
 use crate::code::{Code, CodeCache, CodeKey, CodeStore, Compile, EngineClass};
 use crate::compile::InProcess;
 use crate::engine::{Engines, PoolSize};
 use crate::grant::{Grant, grant};
 use crate::guests::{Guests, Threads};
+use crate::known::Known;
+use crate::ledger::Left;
 use crate::policy::Policy;
 use crate::receipts::{self, ReceiptLog};
 use crate::sandbox::{Prepared, Shared, refuse_foreign_imports};
-use crate::schema::{self, FastPath};
 
 /// Everything a host needs to know, as values: it reads no environment and finds no folder by itself.
 pub struct Settings {
@@ -79,46 +80,28 @@ pub(crate) struct Inner {
     pub(crate) admission: Admission,
     pub(crate) receipts: Arc<ReceiptLog>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) inflight: Mutex<HashMap<CallId, Arc<tokio::sync::Notify>>>,
-    /// The seed of all seeds that guests get.
-    pub(crate) secret: [u8; 32],
-    /// Counts the calls that got one.
+    pub(crate) inflight: Mutex<HashMap<CallId, Arc<Left>>>,
+    /// The key of all random numbers that guests get.
+    pub(crate) secret: Arc<[u8; 32]>,
+    /// Counts the calls; each has the stream of its number.
     pub(crate) serial: AtomicU64,
     policy: RwLock<Arc<Policy>>,
     code: CodeStore,
     /// How many components are made ready at one time.
     compilers: Arc<tokio::sync::Semaphore>,
     prepared: Mutex<Ready>,
-    /// What follows from a tool, its bytes and its manifest alone holds until the policy changes.
-    known: Mutex<HashMap<KnownBy, Known>>,
+    /// Counts the policies there have been: what is known of a tool holds for one of them.
+    epoch: AtomicU64,
 }
 
 /// Components that stay linked in memory. Each holds its code, from a hundred kilobytes to tens of megabytes.
 const MAX_PREPARED: usize = 256;
-
-/// Tools whose grant is remembered.
-const MAX_KNOWN: usize = 10_000;
 
 /// Components that are linked, each with the number of the request that was the last to ask for it.
 #[derive(Default)]
 struct Ready {
     linked: HashMap<(Digest, EngineClass), (Shared, u64)>,
     requests: u64,
-}
-
-/// The tool, its component's bytes and its manifest's.
-type KnownBy = (ToolId, Digest, Option<Digest>);
-
-/// What is known of a tool before any call of it.
-#[derive(Clone)]
-pub(crate) struct Known {
-    pub(crate) grant: Arc<Grant>,
-    /// How it is called without a value for each byte, where its signature allows that.
-    pub(crate) fast: Option<Arc<FastPath>>,
-    /// Its gate among all calls of this host.
-    pub(crate) gate: Arc<Semaphore>,
-    /// What runs it, as long as that stays in memory for other reasons.
-    ready: Arc<Mutex<Weak<Prepared>>>,
 }
 
 impl Host {
@@ -155,13 +138,13 @@ impl Host {
             receipts,
             clock: settings.clock,
             inflight: Mutex::default(),
-            secret,
+            secret: Arc::new(secret),
             serial: AtomicU64::new(0),
             policy: RwLock::new(Arc::new(settings.policy)),
             code: CodeStore::new(cache, compile),
             compilers: Arc::new(Semaphore::new(settings.threads.guests.div_ceil(2).max(1))),
             prepared: Mutex::default(),
-            known: Mutex::default(),
+            epoch: AtomicU64::new(0),
             engines,
         })))
     }
@@ -187,7 +170,7 @@ impl Host {
     /// Replaces the policy. Calls in flight keep the grant they have.
     pub fn set_policy(&self, policy: Policy) {
         *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
     /// What a tool would be granted now, for a person to read.
@@ -196,7 +179,7 @@ impl Host {
     /// Where no such tool is there.
     pub fn explain(&self, tool: &str) -> Result<Arc<Grant>, Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        Ok(self.0.known(&component, &component.tools[index]).grant)
+        Ok(self.0.known(&component, index).grant.clone())
     }
 
     /// The signature of a tool.
@@ -217,7 +200,7 @@ impl Host {
     /// Where no such tool is there, or its component cannot be compiled or linked.
     pub async fn warm(&self, tool: &str) -> Result<(), Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        let known = self.0.known(&component, &component.tools[index]);
+        let known = self.0.known(&component, index);
         self.0.prepared(&component, &known).await.map(drop)
     }
 
@@ -243,29 +226,15 @@ impl Host {
 
 impl Inner {
     /// The grant and the typed path of a tool.
-    pub(crate) fn known(&self, component: &Component, tool: &Tool) -> Known {
-        let key = (tool.id.clone(), component.digest, component.manifest_digest);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(&key) {
-            return known.clone();
-        }
-        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let made = Known {
-            grant: Arc::new(grant(&tool.id, component.digest, component.manifest.as_ref(), &policy)),
-            fast: tool.signature.as_ref().ok().and_then(schema::fast_path).map(Arc::new),
-            gate: self.admission.tool(&tool.id),
-            ready: Arc::default(),
-        };
-        if known.len() >= MAX_KNOWN {
-            known.clear();
-        }
-        known.insert(key, made.clone());
-        made
-    }
-
-    /// Whether a component is ready without any work.
-    pub(crate) fn is_ready(known: &Known) -> bool {
-        known.ready.lock().unwrap_or_else(PoisonError::into_inner).strong_count() > 0
+    pub(crate) fn known(&self, component: &Component, tool: usize) -> Arc<Known> {
+        // Read before the policy: whoever changes it counts afterwards, so nothing made of the old one passes for new.
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        component.known.of(tool, epoch, || {
+            let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let tool = &component.tools[tool];
+            let grant = grant(&tool.id, component.digest, component.manifest.as_ref(), &policy);
+            Known::new(epoch, tool, grant, self.admission.tool(&tool.id))
+        })
     }
 
     /// A component that is ready to run: from memory, from the code cache, or compiled now.
@@ -274,12 +243,11 @@ impl Inner {
         component: &Arc<Component>,
         known: &Known,
     ) -> Result<Shared, Box<Failure>> {
-        let ready = || known.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = ready().upgrade() {
+        if let Some(ready) = known.ready() {
             return Ok(ready);
         }
         let made = self.prepared_anew(component, known).await?;
-        *ready() = Arc::downgrade(&made);
+        known.is_run_by(&made);
         Ok(made)
     }
 

@@ -25,9 +25,20 @@ pub(crate) struct Ledger {
 pub(crate) struct Left {
     outcome: Mutex<Option<Outcome>>,
     sealed: Notify,
+    cancelled: Notify,
 }
 
 impl Left {
+    /// Says that the caller does not want the call any more.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.notify_one();
+    }
+
+    /// Waits until somebody says so.
+    pub(crate) async fn cancelled(&self) {
+        self.cancelled.notified().await;
+    }
+
     /// Waits until an outcome is there.
     pub(crate) async fn outcome(&self) -> Outcome {
         loop {

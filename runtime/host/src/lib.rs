@@ -13,6 +13,7 @@ mod engine;
 mod grant;
 mod guests;
 mod host;
+mod known;
 mod ledger;
 mod policy;
 pub mod receipts;

@@ -5,18 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use sha2::{Digest as _, Sha256};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use toolcell_core::json::JsonError;
 use toolcell_core::{CallId, Event, Events, Failure, Kind, Limit, Limits, Outcome, ResultText, ToolCall, Toolbox};
 
 use crate::admission::Slot;
-use crate::boundary::{CallState, Setup, Sink};
+use crate::boundary::{CallState, Randomness, Setup, Sink};
 use crate::catalog::{Component, Tool};
 use crate::guests::{Guests, Ticking};
-use crate::host::{Host, Inner, Known};
-use crate::ledger::Ledger;
+use crate::host::{Host, Inner};
+use crate::known::Known;
+use crate::ledger::{Ledger, Left};
 use crate::sandbox::{Passed, Session, Shared};
 use crate::schema::shape::NotCallable;
 use crate::schema::{Conclusion, LowerError};
@@ -24,13 +24,13 @@ use crate::schema::{Conclusion, LowerError};
 #[async_trait]
 impl Toolbox for Host {
     async fn call(&self, call: ToolCall, events: &dyn Events) -> Outcome {
-        let inflight = InFlight::new(&self.0, call.id);
         let ledger = Ledger::open(self.0.receipts.clone(), &call, self.0.clock.now());
         let left = ledger.left();
+        let _inflight = InFlight::new(&self.0, call.id, &left);
         tokio::select! {
             biased;
             outcome = through(&self.0, call, ledger, events) => return outcome,
-            () = inflight.cancelled.notified() => {}
+            () = left.cancelled() => {}
         }
         // The way through is dropped; its ledger seals itself here, or on the guest's thread at the next tick. A call that
         // came to its end meanwhile has the outcome that its receipt says.
@@ -39,7 +39,7 @@ impl Toolbox for Host {
 
     fn cancel(&self, call: CallId) -> bool {
         let inflight = self.0.inflight.lock().unwrap_or_else(PoisonError::into_inner);
-        inflight.get(&call).map(|cancelled| cancelled.notify_one()).is_some()
+        inflight.get(&call).map(|left| left.cancel()).is_some()
     }
 }
 
@@ -47,7 +47,7 @@ impl Toolbox for Host {
 struct Checked {
     component: Arc<Component>,
     tool: usize,
-    known: Known,
+    known: Arc<Known>,
     limits: Limits,
     passed: Passed,
 }
@@ -58,7 +58,7 @@ async fn through(host: &Arc<Inner>, call: ToolCall, mut ledger: Ledger, events: 
         Ok(checked) => checked,
         Err(failure) => return ledger.close(Err(failure)),
     };
-    if events.listens() && !Inner::is_ready(&checked.known) {
+    if events.listens() && checked.known.ready().is_none() {
         events.event(Event::Preparing);
     }
     let (prepared, slot, deadline) = match admit(host, &call, &mut checked, &mut ledger).await {
@@ -72,7 +72,7 @@ async fn through(host: &Arc<Inner>, call: ToolCall, mut ledger: Ledger, events: 
         config: checked.known.grant.config.clone(),
         // Not when it came in: it may have waited for its component and for a slot.
         started: host.clock.now(),
-        seed: seed(&host.secret, call.id, host.serial.fetch_add(1, Ordering::Relaxed)),
+        randomness: Randomness { key: host.secret.clone(), stream: host.serial.fetch_add(1, Ordering::Relaxed) },
         sink,
         interceptor: None,
     };
@@ -103,7 +103,7 @@ fn check(host: &Arc<Inner>, call: &ToolCall, ledger: &mut Ledger) -> Result<Chec
     receipt.tool.clear();
     receipt.tool.push_str(entry.id.as_str());
     let signature = entry.signature.as_ref().map_err(|not| not_callable(entry, not))?;
-    let known = host.known(&component, entry);
+    let known = host.known(&component, tool);
     let granted = &known.grant.limits;
     let limits = call.budget.as_ref().map_or_else(|| granted.clone(), |budget| granted.meet(budget));
     let arguments = call.arguments.parse(&limits).map_err(|error| unreadable(&error))?;
@@ -203,13 +203,6 @@ fn unreadable(error: &JsonError) -> Box<Failure> {
     })
 }
 
-/// The seed of a call's random generator: different for each call, and no guest learns another's from its own. The serial
-/// number is there because the id is the caller's word.
-fn seed(secret: &[u8; 32], call: CallId, serial: u64) -> [u8; 32] {
-    let hash = Sha256::new().chain_update(secret).chain_update(call.0.to_le_bytes()).chain_update(serial.to_le_bytes());
-    hash.finalize().into()
-}
-
 /// A guest's task that is dropped with its caller.
 struct Spawned(JoinHandle<()>);
 
@@ -223,14 +216,13 @@ impl Drop for Spawned {
 struct InFlight<'a> {
     host: &'a Inner,
     id: CallId,
-    cancelled: Arc<Notify>,
+    left: Arc<Left>,
 }
 
 impl<'a> InFlight<'a> {
-    fn new(host: &'a Inner, id: CallId) -> Self {
-        let cancelled = Arc::new(Notify::new());
-        host.inflight.lock().unwrap_or_else(PoisonError::into_inner).insert(id, cancelled.clone());
-        Self { host, id, cancelled }
+    fn new(host: &'a Inner, id: CallId, left: &Arc<Left>) -> Self {
+        host.inflight.lock().unwrap_or_else(PoisonError::into_inner).insert(id, left.clone());
+        Self { host, id, left: left.clone() }
     }
 }
 
@@ -238,7 +230,7 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let mut inflight = self.host.inflight.lock().unwrap_or_else(PoisonError::into_inner);
         // An id that a caller used twice belongs to the newer call.
-        if inflight.get(&self.id).is_some_and(|other| Arc::ptr_eq(other, &self.cancelled)) {
+        if inflight.get(&self.id).is_some_and(|other| Arc::ptr_eq(other, &self.left)) {
             inflight.remove(&self.id);
         }
     }
@@ -246,17 +238,20 @@ impl Drop for InFlight<'_> {
 
 /// Brings events from the guest's thread to the caller's side. Log lines queue, at most as many as a call may write;
 /// of progress only the newest report is kept, so that neither can fill memory.
-struct Lines {
-    queue: Option<mpsc::UnboundedReceiver<Option<Event>>>,
+struct Lines(Option<Listened>);
+
+/// What a caller who listens is handed.
+struct Listened {
+    queue: mpsc::UnboundedReceiver<Option<Event>>,
     newest: Arc<Mutex<Option<Event>>>,
 }
 
 impl Lines {
     fn new(events: &dyn Events) -> (Option<Sink>, Self) {
-        let newest = Arc::new(Mutex::new(None));
         if !events.listens() {
-            return (None, Self { queue: None, newest });
+            return (None, Self(None));
         }
+        let newest = Arc::new(Mutex::new(None));
         events.event(Event::Started);
         let (send, queue) = mpsc::unbounded_channel();
         let progress = newest.clone();
@@ -275,14 +270,14 @@ impl Lines {
             // Nobody receives any more when the caller is gone, and then nobody misses the line.
             let _ = send.send(event);
         });
-        (Some(sink), Self { queue: Some(queue), newest })
+        (Some(sink), Self(Some(Listened { queue, newest })))
     }
 
     /// Hands events on until the call has ended, and then those that are left.
     async fn alongside<T>(&mut self, events: &dyn Events, call: impl Future<Output = T>) -> T {
-        let Some(queue) = &mut self.queue else { return call.await };
+        let Some(Listened { queue, newest }) = &mut self.0 else { return call.await };
         let hand_on = |line: Option<Event>| {
-            let progress = || self.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let progress = || newest.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(event) = line.or_else(progress) {
                 events.event(event);
             }

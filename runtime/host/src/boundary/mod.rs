@@ -79,12 +79,22 @@ pub struct Setup {
     pub config: Arc<BTreeMap<String, String>>,
     /// The wall-clock time at which it starts.
     pub started: UnixMillis,
-    /// What its random numbers come from; different for every call, and not to be guessed.
-    pub seed: [u8; 32],
+    /// What its random numbers come from.
+    pub randomness: Randomness,
     /// Who listens to its log and progress; none where nobody does.
     pub sink: Option<Sink>,
     /// Who sees, answers or refuses its host calls; none where they take their course.
     pub interceptor: Option<Box<dyn Interceptor>>,
+}
+
+/// What random numbers come from: a key that nobody can guess, and a stream that no other call has. `ChaCha` is a
+/// pseudorandom function of both, so that what one call sees of its stream says nothing of another's.
+#[derive(Clone)]
+pub struct Randomness {
+    /// Shared by the calls of a host.
+    pub key: Arc<[u8; 32]>,
+    /// Of this call alone.
+    pub stream: u64,
 }
 
 /// How many different denied attempts a receipt tells apart. The reasons are ours, so this is far more than there are;
@@ -105,7 +115,7 @@ pub struct CallState {
     shared: Option<Arc<Shared>>,
     sink: Option<Sink>,
     clock: clocks::CallClock,
-    seed: [u8; 32],
+    randomness: Randomness,
     generator: Option<Box<ChaCha12Rng>>,
     mounts: Arc<[Mount]>,
     config: Arc<BTreeMap<String, String>>,
@@ -117,7 +127,7 @@ pub struct CallState {
 impl CallState {
     /// The state at the beginning of a call; its time begins now.
     pub fn new(setup: Setup) -> Self {
-        let Setup { limits, mounts, config, started, seed, sink, interceptor } = setup;
+        let Setup { limits, mounts, config, started, randomness, sink, interceptor } = setup;
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.get(Limit::Handles)).unwrap_or(usize::MAX));
         Self {
@@ -129,7 +139,7 @@ impl CallState {
             shared: None,
             sink,
             clock: clocks::CallClock::new(started, &limits),
-            seed,
+            randomness,
             generator: None,
             mounts,
             config,

@@ -1,14 +1,14 @@
 //! `wasi:random`: a generator of the call's own, under a budget.
 //!
-//! `ChaCha12`, seeded by whoever starts the call, so that nothing here asks the operating system and the budget bounds
-//! all the work there is. The insecure functions take from the same generator and the same budget.
+//! `ChaCha12` with the key and the stream that whoever starts the call gives, so that nothing here asks the operating system
+//! and the budget bounds all the work there is. It is made when the first byte is asked for: most calls never do. The insecure functions take from the same generator and the same budget.
 
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
 use super::crossing::crossing;
-use super::{CallState, Inner};
+use super::{CallState, Inner, Randomness};
 
 crossing! { impl random::Host, "wasi:random/random", |state| &mut Inner(state);
     fn get_random_bytes(len: u64) -> wasmtime::Result<Vec<u8>> = "get-random-bytes";
@@ -27,8 +27,12 @@ crossing! { impl insecure_seed::Host, "wasi:random/insecure-seed", |state| &mut 
 /// Takes so many bytes from the budget and gives the generator that makes them.
 fn generator(state: &mut CallState, bytes: u64) -> wasmtime::Result<&mut ChaCha12Rng> {
     state.budget.random(bytes)?;
-    let seed = state.seed;
-    Ok(state.generator.get_or_insert_with(|| Box::new(ChaCha12Rng::from_seed(seed))))
+    let Randomness { key, stream } = &state.randomness;
+    Ok(state.generator.get_or_insert_with(|| {
+        let mut generator = ChaCha12Rng::from_seed(**key);
+        generator.set_stream(*stream);
+        Box::new(generator)
+    }))
 }
 
 fn bytes(state: &mut CallState, len: u64) -> wasmtime::Result<Vec<u8>> {

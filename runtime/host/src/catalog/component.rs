@@ -14,6 +14,7 @@ use super::MAX_COMPONENT_BYTES;
 use super::file::{self, FileError, Links};
 use super::resolve::SETTLING_RETRY_MS;
 use crate::code::EngineClass;
+use crate::known::Places;
 use crate::schema::inert;
 use crate::schema::shape::{self, Export, Import, ImportKind, NotCallable, OtherExport, Shape};
 
@@ -46,6 +47,8 @@ pub struct Component {
     /// What was left out or looks wrong though the component is usable, one inert sentence each.
     pub notes: Vec<String>,
     class: EngineClass,
+    /// What a host finds out of each tool.
+    pub(crate) known: Places,
 }
 
 /// Where a manifest was found.
@@ -157,6 +160,7 @@ impl Component {
             path: path.to_owned(),
             digest,
             size,
+            known: Places::new(tools.len()),
             tools,
             imports: shape.imports,
             others: shape.others,

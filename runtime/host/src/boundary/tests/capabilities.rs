@@ -1,5 +1,6 @@
 //! What a call has without any grant.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use toolcell_core::Limit;
@@ -26,7 +27,7 @@ use wasmtime_wasi_io::bindings::wasi::io::error::HostError as _;
 use wasmtime_wasi_io::bindings::wasi::io::poll::{Host as _, HostPollable as _};
 
 use super::super::offers::{config, kv, secrets, toolbox};
-use super::super::{CallState, Setup};
+use super::super::{CallState, Randomness, Setup};
 use super::{call, door, limit_of, setup, wait};
 
 #[test]
@@ -64,10 +65,10 @@ fn a_sleep_lasts_as_long_as_it_says_and_never_past_the_call() {
 }
 
 #[test]
-fn random_numbers_come_from_the_seed_and_end_at_the_budget() {
+fn random_numbers_come_from_the_key_and_the_stream_and_end_at_the_budget() {
     let bytes = |state: &mut CallState, len| door(state).get_random_bytes(len);
     let (mut one, mut same) = (call(&[]), call(&[]));
-    let mut other = CallState::new(Setup { seed: [8; 32], ..setup(&[]) });
+    let mut other = CallState::new(Setup { randomness: Randomness { key: Arc::new([7; 32]), stream: 2 }, ..setup(&[]) });
     let first = bytes(&mut one, 32).expect("bytes");
     assert_eq!(first, bytes(&mut same, 32).expect("bytes"));
     assert_ne!(first, bytes(&mut other, 32).expect("bytes"));

@@ -23,7 +23,7 @@ fn setup(limits: &[(Limit, u64)]) -> Setup {
         mounts: Arc::new([]),
         config: Arc::new(BTreeMap::new()),
         started: UnixMillis(1_700_000_000_123),
-        seed: [7; 32],
+        randomness: super::Randomness { key: std::sync::Arc::new([7; 32]), stream: 1 },
         sink: None,
         interceptor: None,
     }

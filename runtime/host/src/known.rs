@@ -1,0 +1,62 @@
+//! What is known of a tool before any call of it: its grant, its gate, what runs it.
+//!
+//! It follows from the component, which never changes, and from the policy, so it is kept with the component, for the
+//! policy it was made of, and goes with either.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::Semaphore;
+
+use crate::catalog::Tool;
+use crate::grant::Grant;
+use crate::sandbox::{Prepared, Shared};
+use crate::schema::{self, FastPath};
+
+/// What is known of one tool under one policy.
+pub(crate) struct Known {
+    /// The number of the policy.
+    epoch: u64,
+    pub(crate) grant: Arc<Grant>,
+    /// How it is called without a value for each byte, where its signature allows that.
+    pub(crate) fast: Option<Arc<FastPath>>,
+    /// Its gate among all calls of this host.
+    pub(crate) gate: Arc<Semaphore>,
+    /// What runs it, as long as that stays in memory for other reasons.
+    run_by: Mutex<Weak<Prepared>>,
+}
+
+impl Known {
+    pub(crate) fn new(epoch: u64, tool: &Tool, grant: Grant, gate: Arc<Semaphore>) -> Self {
+        let fast = tool.signature.as_ref().ok().and_then(schema::fast_path).map(Arc::new);
+        Self { epoch, grant: Arc::new(grant), fast, gate, run_by: Mutex::default() }
+    }
+
+    /// What runs the tool, if that takes no work.
+    pub(crate) fn ready(&self) -> Option<Shared> {
+        self.run_by.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    /// Remembers what runs the tool.
+    pub(crate) fn is_run_by(&self, prepared: &Shared) {
+        *self.run_by.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(prepared);
+    }
+}
+
+/// A place for what is known of each tool of a component.
+pub(crate) struct Places(Box<[Mutex<Option<Arc<Known>>>]>);
+
+impl Places {
+    /// Places for so many tools, with nothing known yet.
+    pub(crate) fn new(tools: usize) -> Self {
+        Self((0..tools).map(|_| Mutex::default()).collect())
+    }
+
+    /// What is known of a tool under the policy of this number; it is made where nothing is.
+    pub(crate) fn of(&self, tool: usize, epoch: u64, make: impl FnOnce() -> Known) -> Arc<Known> {
+        let mut place = self.0[tool].lock().unwrap_or_else(PoisonError::into_inner);
+        match &*place {
+            Some(known) if known.epoch == epoch => known.clone(),
+            _ => place.insert(Arc::new(make())).clone(),
+        }
+    }
+}
