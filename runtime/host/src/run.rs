@@ -74,6 +74,9 @@ async fn through(host: &Arc<Inner>, call: ToolCall, mut ledger: Ledger, events: 
         started: host.clock.now(),
         randomness: Randomness { key: host.secret.clone(), stream: host.serial.fetch_add(1, Ordering::Relaxed) },
         sink,
+        kv: None,
+        secrets: Arc::default(),
+        callees: None,
         interceptor: None,
     };
     let left = ledger.left();

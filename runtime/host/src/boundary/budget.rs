@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use toolcell_core::receipt::Used;
 use toolcell_core::{Limit, Limits};
 
 use super::Sink;
@@ -124,6 +125,13 @@ impl Shared {
         self.open.used.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Writes what a nested call used to the same account. It had no more than was left here.
+    pub(super) fn pay(&self, used: &Used) {
+        self.log().pay(used.log_bytes, used.log_lines);
+        self.read.used.fetch_add(used.file_read_bytes, Ordering::Relaxed);
+        self.written.used.fetch_add(used.file_write_bytes, Ordering::Relaxed);
+    }
+
     /// Remembers the first limit that was reached.
     pub(super) fn note<T>(&self, result: Result<T, Exhausted>) -> Result<T, Exhausted> {
         if let Err(exhausted) = &result {
@@ -169,6 +177,6 @@ impl Counter {
     }
 
     pub(super) fn left(&self) -> u64 {
-        self.most - self.used()
+        self.most.saturating_sub(self.used())
     }
 }

@@ -51,6 +51,12 @@ impl Log {
         Self { bytes: 0, lines: 0, max_bytes, max_lines, partial: [Vec::new(), Vec::new()] }
     }
 
+    /// Adds what a nested call has said.
+    pub(super) fn pay(&mut self, bytes: u64, lines: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.lines = self.lines.saturating_add(lines);
+    }
+
     fn charge_bytes(&mut self, bytes: usize) -> Result<(), Exhausted> {
         let sum = self.bytes.saturating_add(bytes as u64);
         if sum > self.max_bytes {

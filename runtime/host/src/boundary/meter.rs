@@ -46,6 +46,11 @@ impl Meter {
         self.memory.peak
     }
 
+    /// The linear memory held now, in bytes.
+    pub(super) fn memory_now(&self) -> u64 {
+        self.memory.now
+    }
+
     /// The limit that was reached here, if one was.
     pub fn exhausted(&self) -> Option<Limit> {
         self.exhausted

@@ -18,6 +18,7 @@ mod filesystem;
 mod functions;
 mod http;
 mod io;
+mod kv;
 mod log;
 mod meter;
 mod offer;
@@ -26,10 +27,11 @@ mod random;
 mod sockets;
 #[cfg(test)]
 mod tests;
+mod toolbox;
 mod weights;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -50,8 +52,10 @@ use wasmtime_wasi_io::bindings::wasi::io as wasi_io;
 pub use self::crossing::{Crossed, Door, Entry, Interceptor, WrongAnswer};
 pub use self::ends::{Exhausted, Exited, Refused, classify};
 pub use self::functions::{FUNCTIONS, FunctionId};
+pub use self::kv::Kv;
 pub use self::meter::Meter;
 pub use self::offer::{Offer, offered};
+pub use self::toolbox::{Called, Callees, NoResult};
 
 use self::budget::{Budget, Shared};
 
@@ -83,6 +87,12 @@ pub struct Setup {
     pub randomness: Randomness,
     /// Who listens to its log and progress; none where nobody does.
     pub sink: Option<Sink>,
+    /// Its key-value store; none where it has none.
+    pub kv: Option<Kv>,
+    /// The names of the secrets that it is granted and that are there.
+    pub secrets: Arc<BTreeSet<String>>,
+    /// Who runs the tools that it calls; none where it may call none.
+    pub callees: Option<Arc<dyn Callees>>,
     /// Who sees, answers or refuses its host calls; none where they take their course.
     pub interceptor: Option<Box<dyn Interceptor>>,
 }
@@ -122,12 +132,16 @@ pub struct CallState {
     filesystem: WasiFilesystemCtx,
     http: WasiHttpCtx,
     egress: http::NoEgress,
+    kv: Option<Kv>,
+    secrets: Arc<BTreeSet<String>>,
+    callees: Option<Arc<dyn Callees>>,
+    nested_calls: u64,
 }
 
 impl CallState {
     /// The state at the beginning of a call; its time begins now.
     pub fn new(setup: Setup) -> Self {
-        let Setup { limits, mounts, config, started, randomness, sink, interceptor } = setup;
+        let Setup { limits, mounts, config, started, randomness, sink, kv, secrets, callees, interceptor } = setup;
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.get(Limit::Handles)).unwrap_or(usize::MAX));
         Self {
@@ -146,6 +160,10 @@ impl CallState {
             filesystem: WasiFilesystemCtx::default(),
             http: http::context(),
             egress: http::NoEgress,
+            kv,
+            secrets,
+            callees,
+            nested_calls: 0,
             budget: Budget::new(limits),
         }
     }
@@ -164,6 +182,7 @@ impl CallState {
             host_calls: self.budget.host_calls,
             host_bytes: self.budget.host_bytes,
             random_bytes: self.budget.random_bytes,
+            nested_calls: self.nested_calls,
             ..Used::default()
         };
         if let Some(shared) = &self.shared {
@@ -273,8 +292,7 @@ pub fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
         offers::config;
         offers::kv;
         offers::secrets;
-        offers::toolbox;
         offers::types;
     }
-    Ok(())
+    toolbox::link(linker)
 }

@@ -16,7 +16,7 @@ pub(super) mod bindings {
         path: ["../../wit/tool", "../../wit/host"],
         world: "toolcell:host/offers",
         imports: {
-            // These will wait for a store or for another tool.
+            // These wait, for a store or for another tool.
             "toolcell:host/kv": async | trappable,
             "toolcell:host/toolbox": async | trappable,
             default: trappable,
@@ -53,15 +53,9 @@ crossing! { impl secrets::Host, "toolcell:host/secrets", |state| &mut Inner(stat
     fn exists(name: String) -> wasmtime::Result<bool> = "exists";
 }
 
-crossing! { impl toolbox::Host, "toolcell:host/toolbox", |state| &mut Inner(state);
-    async fn call(tool: String, arguments: String) -> wasmtime::Result<Result<String, toolbox::Error>> = "call";
-}
-
 impl types::Host for Door<'_> {}
 
-const NO_KV: &str = "this call has no key-value store; no policy of this host grants one";
-const NO_SECRET: &str = "this call has no secrets; no policy of this host grants any";
-const NO_TOOLBOX: &str = "this call may not call other tools; no policy of this host grants it";
+const NO_SECRET: &str = "the call has no such secret: the manifest must request it, a rule must grant it, and a store of the host must hold it";
 
 impl log::Host for Inner<'_> {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
@@ -94,46 +88,12 @@ impl config::Host for Inner<'_> {
     }
 }
 
-impl Inner<'_> {
-    fn no_kv(&mut self) -> kv::Error {
-        self.0.deny(NO_KV);
-        kv::Error::NotGranted(NO_KV.to_owned())
-    }
-}
-
-impl kv::Host for Inner<'_> {
-    async fn get(&mut self, _: String) -> wasmtime::Result<Result<Option<Vec<u8>>, kv::Error>> {
-        Ok(Err(self.no_kv()))
-    }
-
-    async fn set(&mut self, _: String, _: Vec<u8>, _: Option<u64>) -> wasmtime::Result<Result<(), kv::Error>> {
-        Ok(Err(self.no_kv()))
-    }
-
-    async fn delete(&mut self, _: String) -> wasmtime::Result<Result<(), kv::Error>> {
-        Ok(Err(self.no_kv()))
-    }
-
-    async fn list_keys(
-        &mut self,
-        _: String,
-        _: Option<String>,
-        _: u32,
-    ) -> wasmtime::Result<Result<kv::Page, kv::Error>> {
-        Ok(Err(self.no_kv()))
-    }
-}
-
 impl secrets::Host for Inner<'_> {
-    fn exists(&mut self, _: String) -> wasmtime::Result<bool> {
-        self.0.deny(NO_SECRET);
-        Ok(false)
-    }
-}
-
-impl toolbox::Host for Inner<'_> {
-    async fn call(&mut self, _: String, _: String) -> wasmtime::Result<Result<String, toolbox::Error>> {
-        self.0.deny(NO_TOOLBOX);
-        Ok(Err(toolbox::Error::NotGranted(NO_TOOLBOX.to_owned())))
+    fn exists(&mut self, name: String) -> wasmtime::Result<bool> {
+        let there = self.0.secrets.contains(&name);
+        if !there {
+            self.0.deny(NO_SECRET);
+        }
+        Ok(there)
     }
 }
