@@ -73,7 +73,7 @@ pub(super) fn read_path(text: &str) -> Result<String, PathError> {
 
 /// Whether decoding the path, once or again and again, shows separators, controls or dot segments that it hid.
 fn hides_another(path: &str) -> bool {
-    let separators = |bytes: &[u8]| bytes.iter().filter(|b| **b == b'/').count();
+    let separators = |bytes: &[u8]| memchr::memchr_iter(b'/', bytes).count();
     let (own, mut last) = (separators(path.as_bytes()), path.as_bytes().to_vec());
     for _ in 0..MAX_DECODINGS {
         let decoded = decode(&last);
