@@ -11,6 +11,7 @@ pub mod digest;
 pub mod docs;
 pub mod failure;
 pub mod json;
+pub mod kv;
 pub mod limits;
 pub mod manifest;
 pub mod outcome;
