@@ -288,7 +288,11 @@ impl Store {
     }
 
     fn late(&self) -> KvError {
-        let detail = format!("`{}` did not answer within {:?}; see what its disk is busy with", self.path.display(), self.patience);
+        let detail = format!(
+            "`{}` did not answer within {:?}; see what its disk is busy with",
+            self.path.display(),
+            self.patience
+        );
         tracing::warn!(%detail, "the store does not answer");
         KvError::Unavailable { detail }
     }

@@ -71,7 +71,10 @@ impl Store {
             .thread_name(|id| format!("store-{id}"));
         bring_up(&path, &connect, patience).await?;
         let pool = |connections| {
-            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(patience).connect_lazy_with(connect.clone())
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(patience)
+                .connect_lazy_with(connect.clone())
         };
         let (writer, readers) = (pool(1), pool(options.readers.clamp(1, 64)));
         Ok(Self { path, writer, readers, patience })
@@ -106,8 +109,12 @@ impl Store {
     /// Waits until what was begun is done, and closes the file. Operations after that answer that the store is unavailable.
     /// Whoever does not close loses nothing: the next to open reads the write-ahead log.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        for pool in [&self.readers, &self.writer] {
+            // A connection that comes back while the pool closes can be left in it (sqlx 0.8.6); the next round takes it.
+            while pool.size() > 0 || !pool.is_closed() {
+                pool.close().await;
+            }
+        }
     }
 }
 

@@ -3,13 +3,8 @@
 //! All that are missing run in one transaction that holds the write lock from its beginning: a process that dies leaves
 //! the old version, and of two that open a new file at once the second finds it done.
 
-use std::borrow::Cow;
-use std::future::{Future, ready};
-use std::pin::Pin;
-
-use sqlx::SqliteConnection;
-use sqlx::error::BoxDynError;
-use sqlx::migrate::{MigrateError, Migration, MigrationSource, MigrationType, Migrator};
+use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType};
+use sqlx::{Connection as _, SqliteConnection};
 
 /// In SQLite's header, at byte 68: tells our files from those of other programs. It reads `TCel`.
 const APPLICATION_ID: i32 = 0x5443_656c;
@@ -37,40 +32,44 @@ pub(crate) fn newest() -> i64 {
 
 /// Brings a database to the newest version; refuses one that is not ours before anything in it is changed.
 pub(crate) async fn bring_up(connection: &mut SqliteConnection) -> Result<(), SchemaError> {
-    use sqlx::Connection as _;
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(SchemaError::Sql)?;
     let id: i32 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *tx).await.map_err(SchemaError::Sql)?;
     if id != APPLICATION_ID {
-        let things: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *tx).await.map_err(SchemaError::Sql)?;
+        let things: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(SchemaError::Sql)?;
         if id != 0 || things != 0 {
             return Err(SchemaError::Foreign);
         }
         let sign = format!("PRAGMA application_id = {APPLICATION_ID}");
         sqlx::query(&sign).execute(&mut *tx).await.map_err(SchemaError::Sql)?;
     }
-    let migrator = Migrator::new(Embedded).await.map_err(refused)?;
-    migrator.run(&mut *tx).await.map_err(refused)?;
+    catch_up(&mut tx).await?;
     tx.commit().await.map_err(SchemaError::Sql)
 }
 
-fn refused(error: MigrateError) -> SchemaError {
-    match error {
-        MigrateError::VersionMissing(version) => SchemaError::Newer(version),
-        MigrateError::VersionMismatch(version) | MigrateError::Dirty(version) => SchemaError::Altered(version),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => SchemaError::Sql(error),
-        other => SchemaError::Sql(sqlx::Error::Migrate(Box::new(other))),
+/// What sqlx's own `Migrator` does, inside a transaction; its future cannot be sent between threads.
+async fn catch_up(connection: &mut SqliteConnection) -> Result<(), SchemaError> {
+    connection.ensure_migrations_table().await.map_err(refused)?;
+    let applied = connection.list_applied_migrations().await.map_err(refused)?;
+    if let Some(newer) = applied.iter().find(|applied| applied.version > newest()) {
+        return Err(SchemaError::Newer(newer.version));
     }
+    for (version, &(name, sql)) in (1..).zip(VERSIONS) {
+        let ours = Migration::new(version, name.into(), MigrationType::Simple, sql.into(), false);
+        match applied.iter().find(|applied| applied.version == version) {
+            Some(theirs) if theirs.checksum == ours.checksum => {}
+            Some(_) => return Err(SchemaError::Altered(version)),
+            None => drop(connection.apply(&ours).await.map_err(refused)?),
+        }
+    }
+    Ok(())
 }
 
-#[derive(Debug)]
-struct Embedded;
-
-impl MigrationSource<'static> for Embedded {
-    fn resolve(self) -> Pin<Box<dyn Future<Output = Result<Vec<Migration>, BoxDynError>> + Send + 'static>> {
-        let versions = (1..).zip(VERSIONS).map(|(number, &(name, sql))| {
-            Migration::new(number, Cow::Borrowed(name), MigrationType::Simple, Cow::Borrowed(sql), false)
-        });
-        Box::pin(ready(Ok(versions.collect())))
-    }
+fn refused(error: MigrateError) -> SchemaError {
+    SchemaError::Sql(match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error,
+        other => sqlx::Error::Migrate(Box::new(other)),
+    })
 }

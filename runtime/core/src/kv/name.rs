@@ -201,7 +201,9 @@ mod tests {
 
     #[test]
     fn keys_are_any_text_without_control_characters() {
-        for text in ["a", "../../etc/passwd", "a/b c", "ключ", "🦀", "%00", "'; DROP TABLE kv_entry; --", &"k".repeat(512)] {
+        for text in
+            ["a", "../../etc/passwd", "a/b c", "ключ", "🦀", "%00", "'; DROP TABLE kv_entry; --", &"k".repeat(512)]
+        {
             assert_eq!(text.parse::<Key>().expect(text).as_str(), text);
         }
         for (text, error) in [
