@@ -282,7 +282,10 @@ pub(crate) async fn expired_entries_make_room_at_once(store: Shared) {
     }
     refused(store.set(space, &key("more"), b"", None, &quota, NOW).await);
     // Nearly all of the space for one value: every expired entry has to go for it.
-    store.set(space, &key("more"), &[1; 19_900], None, &quota, later(1)).await.expect("the expired ones do not count");
+    store
+        .set(space, &key("more"), &vec![1; 19_900], None, &quota, later(1))
+        .await
+        .expect("the expired ones do not count");
     assert_eq!(store.usage(space, NOW).await.expect("an answer"), Usage { keys: 2, bytes: 5 + 19_904 });
     assert_eq!(walk(&store, space, "", 100).await, ["kept", "more"]);
 }

@@ -35,7 +35,7 @@ pub enum StoreError {
         /// The mode that it should have.
         wanted: u32,
     },
-    /// A SQLite database, but not ours.
+    /// A `SQLite` database, but not ours.
     #[error("`{}` is the database of another program; name another file", .path.display())]
     Foreign {
         /// The file.
@@ -115,7 +115,7 @@ pub(crate) enum Meaning {
     Other,
 }
 
-/// Reads SQLite's primary result codes (<https://www.sqlite.org/rescode.html>): the low byte of the extended ones.
+/// Reads `SQLite`'s primary result codes (<https://www.sqlite.org/rescode.html>): the low byte of the extended ones.
 pub(crate) fn meaning(error: &sqlx::Error) -> Meaning {
     const BUSY: u32 = 5;
     const CORRUPT: u32 = 11;

@@ -1,6 +1,6 @@
-//! The database's file and folder, before SQLite sees them: only the owner may enter and read.
+//! The database's file and folder, before `SQLite` sees them: only the owner may enter and read.
 //!
-//! SQLite gives its `-wal` and `-shm` files the mode of the database file, so what holds for one holds for all three.
+//! `SQLite` gives its `-wal` and `-shm` files the mode of the database file, so what holds for one holds for all three.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::StoreError;
 
 /// Makes folder and file where there are none (0700 and 0600), checks them where there are, and gives the file's
-/// absolute path: no name, such as `:memory:` or `file:x?mode=ro`, may mean more to SQLite than a file's.
+/// absolute path: no name, such as `:memory:` or `file:x?mode=ro`, may mean more to `SQLite` than a file's.
 pub(crate) fn prepare(path: &Path) -> Result<PathBuf, StoreError> {
     let failed = |action, path: &Path| {
         let path = path.to_owned();

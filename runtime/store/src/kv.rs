@@ -1,4 +1,4 @@
-//! The kv store of tools in SQLite.
+//! The kv store of tools in `SQLite`.
 //!
 //! A write runs in a task of its own, which whoever asked for it can abandon but not interrupt: dropped between two
 //! statements, it would leave the one writing connection inside a transaction. It ends by itself within the patience.
@@ -271,7 +271,9 @@ impl Store {
             Ok(Ok(Err(Failed::OverQuota(over)))) => Err(KvError::OverQuota(over)),
             Ok(Ok(Err(Failed::Sql(error)))) => Err(self.unavailable(&error)),
             Ok(Ok(Err(Failed::Late))) | Err(_) => Err(self.late()),
-            Ok(Err(_)) => Err(KvError::Unavailable { detail: "the runtime is shutting down".to_owned() }),
+            Ok(Err(ended)) => {
+                Err(KvError::Unavailable { detail: format!("the write did not run to its end: {ended}") })
+            }
         }
     }
 

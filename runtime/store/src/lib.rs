@@ -1,4 +1,4 @@
-//! SQLite behind the store traits of core; nothing else knows SQL.
+//! `SQLite` behind the store traits of core; nothing else knows SQL.
 //!
 //! Owns the database file: how it is made, who may read it, which version it has, and that what was answered as written
 //! is on the disk. Refuses to read paths, settings or clocks from anywhere but its arguments, and to show an error of the

@@ -1,6 +1,6 @@
 //! Opening a database: one connection that writes, a few that read.
 //!
-//! SQLite lets one writer in at a time and makes others poll for it; a pool of one connection queues the writers of this
+//! `SQLite` lets one writer in at a time and makes others poll for it; a pool of one connection queues the writers of this
 //! process fairly instead, and only other processes are polled for.
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::schema::{self, SchemaError};
 /// A database file, open. Clones share it; other processes may have it open at the same time.
 ///
 /// Durable means: a write that was answered survives the end of the process and a loss of power. That takes
-/// `synchronous=FULL`, which syncs the write-ahead log at each commit; with `NORMAL`, SQLite's advice for WAL, the newest
+/// `synchronous=FULL`, which syncs the write-ahead log at each commit; with `NORMAL`, `SQLite`'s advice for WAL, the newest
 /// commits would be lost with the power (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -41,7 +41,7 @@ impl Default for Options {
     }
 }
 
-/// How long a process waits until it asks again for a lock that SQLite does not wait for itself.
+/// How long a process waits until it asks again for a lock that `SQLite` does not wait for itself.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What the write-ahead log keeps of its file after a burst of writes, in bytes.
@@ -56,7 +56,7 @@ impl Store {
     /// newer version.
     pub async fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let path = crate::file::prepare(path)?;
-        let patience = options.patience.clamp(Duration::from_millis(10), Duration::from_secs(60));
+        let patience = options.patience.clamp(Duration::from_millis(10), Duration::from_mins(1));
         let connect = SqliteConnectOptions::new()
             .filename(&path)
             .busy_timeout(patience)

@@ -6,7 +6,7 @@
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType};
 use sqlx::{Connection as _, SqliteConnection};
 
-/// In SQLite's header, at byte 68: tells our files from those of other programs. It reads `TCel`.
+/// In `SQLite`'s header, at byte 68: tells our files from those of other programs. It reads `TCel`.
 const APPLICATION_ID: i32 = 0x5443_656c;
 
 /// In order, without gaps. One that was released never changes: its text is compared with what a database was made with.

@@ -123,7 +123,7 @@ impl Prefix {
     pub fn end(&self) -> Option<String> {
         let kept = self.0.trim_end_matches(char::MAX);
         let last = kept.chars().next_back()?;
-        let above = (last..=char::MAX).nth(1).expect("a character below the largest has one above it");
+        let above = (last..=char::MAX).nth(1)?;
         let mut end = kept[..kept.len() - last.len_utf8()].to_owned();
         end.push(above);
         Some(end)

@@ -25,7 +25,8 @@ fn nth(number: u64) -> Vec<u8> {
 #[tokio::test]
 #[ignore = "the child of `a_process_that_is_killed_loses_nothing_that_was_answered`; it writes until it is killed"]
 async fn child_that_writes_until_it_is_killed() {
-    let path = std::env::var(PATH).expect("the parent names the file");
+    // Whoever runs all ignored tests is no parent.
+    let Ok(path) = std::env::var(PATH) else { return };
     let store = Store::open(Path::new(&path), Options::default()).await.expect("the parent's file");
     let tenant = Tenant::default();
     let space = Space { tenant: &tenant, component: "notes" };
@@ -86,10 +87,11 @@ async fn a_process_that_is_killed_loses_nothing_that_was_answered() {
         let store = Store::open(&path, Options::default()).await.expect("it opens");
         store.check().await.expect("whole, and counted right");
         for key in 0..KEYS.min(last + 1) {
-            // Every key holds the newest answered value, or the one that was on its way.
+            // Every key holds its newest answered value, or the one write that was on its way.
             let answered = last - (last + KEYS - key) % KEYS;
             let found = value(&store, &format!("k{key}")).await.expect("an answer").expect("answered");
-            assert!(found == nth(answered) || found == nth(answered + KEYS), "round {round}, key {key}, last {last}");
+            let on_its_way = answered + KEYS == last + 1 && found == nth(last + 1);
+            assert!(found == nth(answered) || on_its_way, "round {round}, key {key}, last {last}");
         }
         for round in 0..=round {
             assert!(value(&store, &format!("parent{round}")).await.expect("an answer").is_some());

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
-use toolcell_core::kv::KvStore as _;
 
-use super::{NOW, detail, fresh, put, value};
+use super::{detail, fresh, put, value};
 use crate::{Options, Store, StoreError};
 
 fn mode(path: &Path) -> u32 {
@@ -114,54 +113,6 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
         assert!(text.contains("store.db") && text.contains("restore a copy"), "{text}");
         assert_eq!(std::fs::read(&path).expect("still there"), content);
     }
-}
-
-#[tokio::test]
-async fn a_damaged_page_is_an_error_that_names_the_file_and_never_a_panic() {
-    let (store, folder) = fresh().await;
-    for number in 0..200 {
-        put(&store, &format!("{number:03}"), &[7; 300]).await.expect("room");
-    }
-    store.close().await;
-    let path = folder.path().join("store.db");
-    let whole = std::fs::read(&path).expect("the file");
-    assert!(!path.with_file_name("store.db-wal").exists(), "closing puts everything into the one file");
-    let mut noticed = 0;
-    for step in 0..whole.len() / 997 {
-        let mut bytes = whole.clone();
-        let at = step * 997;
-        let end = bytes.len().min(at + 64);
-        bytes[at..end].fill(0xa5);
-        std::fs::write(&path, &bytes).expect("a file");
-        let store = match open(&path).await {
-            Ok(store) => store,
-            Err(error) => {
-                assert!(error.to_string().contains("store.db"), "{error}");
-                noticed += 1;
-                continue;
-            }
-        };
-        for result in [
-            put(&store, "000", b"v").await.err(),
-            value(&store, "150").await.err(),
-            store.purge_expired(NOW).await.err(),
-        ] {
-            if let Some(error) = result {
-                assert!(detail::<()>(Err(error)).contains("store.db"));
-            }
-        }
-        noticed += usize::from(store.check().await.is_err());
-        store.close().await;
-    }
-    // Bytes of values have no checksum, so not every change shows.
-    assert!(noticed > 10, "{noticed}");
-
-    std::fs::write(&path, &whole[..whole.len() / 2]).expect("half a file");
-    let problem = match open(&path).await {
-        Ok(store) => store.check().await.expect_err("half is missing"),
-        Err(error) => error,
-    };
-    assert!(matches!(problem, StoreError::Damaged { .. }), "{problem:?}");
 }
 
 #[tokio::test]

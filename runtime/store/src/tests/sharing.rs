@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
+use toolcell_core::Tenant;
+use toolcell_core::kv::{KvError, KvStore as _, Quota, Space};
 
-use super::{detail, fresh, put, value};
+use super::{NOW, detail, fresh, name, put, value};
 use crate::{Options, Store, StoreError};
 
 const HASTY: Options = Options { patience: Duration::from_millis(100), readers: 1 };
@@ -29,6 +31,27 @@ async fn many_may_open_a_new_file_at_once() {
         assert!(value(store, "7-9").await.expect("an answer").is_some());
     }
     stores[0].check().await.expect("whole, and counted right");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_holds_over_all_who_share_the_file() {
+    let (one, folder) = fresh().await;
+    let two = Store::open(&folder.path().join("store.db"), Options::default()).await.expect("the same file");
+    let mut sets = JoinSet::new();
+    for number in 0..64 {
+        let store = if number % 2 == 0 { one.clone() } else { two.clone() };
+        sets.spawn(async move {
+            let space = Space { tenant: &Tenant::default(), component: "notes" };
+            let quota = Quota { keys: 10, ..Quota::DEFAULT };
+            match store.set(space, &name(&number.to_string()), b"v", None, &quota, NOW).await {
+                Ok(()) => 1,
+                Err(KvError::OverQuota(_)) => 0,
+                Err(other) => panic!("{other:?}"),
+            }
+        });
+    }
+    assert_eq!(sets.join_all().await.into_iter().sum::<i32>(), 10);
+    one.check().await.expect("whole, and counted right");
 }
 
 #[tokio::test]
