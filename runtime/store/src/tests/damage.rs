@@ -7,7 +7,7 @@ use toolcell_core::kv::KvStore as _;
 use super::{NOW, detail, fresh, put, value};
 use crate::{Options, Store, StoreError};
 
-const ONE_READER: Options = Options { patience: Duration::from_secs(2), readers: 1 };
+const ONE_READER: Options = Options { patience: Duration::from_secs(5), readers: 1 };
 
 #[tokio::test]
 async fn a_damaged_page_is_an_error_that_names_the_file_and_never_a_panic() {

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -19,7 +18,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 async fn open(path: &Path) -> Result<Store, StoreError> {
-    Store::open(path, Options { patience: Duration::from_secs(2), readers: 1 }).await
+    Store::open(path, Options { readers: 1, ..Options::default() }).await
 }
 
 #[tokio::test]

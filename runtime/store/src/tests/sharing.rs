@@ -58,21 +58,21 @@ async fn a_quota_holds_over_all_who_share_the_file() {
 async fn who_holds_the_file_stops_writers_for_a_bounded_time_and_readers_not_at_all() {
     let (holder, folder) = fresh().await;
     let path = folder.path().join("store.db");
-    let store = Store::open(&path, HASTY).await.expect("the same file");
-    put(&store, "k", b"before").await.expect("nobody holds it");
+    let hasty = Store::open(&path, HASTY).await.expect("the same file");
+    let patient = Store::open(&path, Options::default()).await.expect("the same file");
+    put(&patient, "k", b"before").await.expect("nobody holds it");
     let mut held = holder.writer.begin_with("BEGIN IMMEDIATE").await.expect("the lock");
     sqlx::query("UPDATE kv_entry SET expires = 1").execute(&mut *held).await.expect("SQL");
 
     let began = Instant::now();
-    assert!(detail(put(&store, "k", b"during").await).contains("store.db"));
-    assert_eq!(value(&store, "k").await.expect("reading needs no lock"), Some(b"before".to_vec()));
+    assert!(detail(put(&hasty, "k", b"during").await).contains("store.db"));
+    assert_eq!(value(&patient, "k").await.expect("reading needs no lock"), Some(b"before".to_vec()));
     let error = Store::open(&path, HASTY).await.expect_err("opening needs the lock");
     assert!(matches!(error, StoreError::Busy { .. }), "{error:?}");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 
     held.rollback().await.expect("given back");
-    let patient = Store::open(&path, Options::default()).await.expect("open again");
-    put(&patient, "k", b"after").await.expect("open again");
+    put(&patient, "k", b"after").await.expect("nobody holds it");
     assert_eq!(value(&patient, "k").await.expect("an answer"), Some(b"after".to_vec()));
     patient.check().await.expect("whole, and counted right");
 }
