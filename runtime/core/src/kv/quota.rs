@@ -30,7 +30,9 @@ pub struct QuotaError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OverQuota {
     /// One entry too many.
-    #[error("the store is full: `keys` allows {limit}; delete keys that are no longer needed, or ask for a larger quota")]
+    #[error(
+        "the store is full: `keys` allows {limit}; delete keys that are no longer needed, or ask for a larger quota"
+    )]
     Keys {
         /// The quota.
         limit: u64,
