@@ -13,6 +13,7 @@ pub mod failure;
 pub mod json;
 pub mod limits;
 pub mod manifest;
+pub mod net;
 pub mod outcome;
 pub mod receipt;
 pub mod tool;

@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use tokio::sync::Semaphore;
 use toolcell_core::types::Signature;
-use toolcell_core::{CallId, Clock, Digest, Failure, Kind, ToolId};
+use toolcell_core::{CallId, Clock, Digest, Failure, Kind, Tenant, ToolId};
 
 use crate::admission::{Admission, Width};
 use crate::catalog::{self, Catalog, Component, Snapshot, Tool, Watch};
 use crate::code::{Code, CodeCache, CodeKey, CodeStore, Compile, EngineClass};
 use crate::compile::InProcess;
 use crate::engine::{Engines, PoolSize};
-use crate::grant::{Grant, grant};
+use crate::grant::{Approvals, Grant, grant};
 use crate::guests::{Guests, Threads};
-use crate::policy::Policy;
+use crate::policy::{Policy, Review, Signer, Subject};
 use crate::receipts::{self, ReceiptLog};
 use crate::sandbox::{Prepared, Shared, refuse_foreign_imports};
 use crate::schema::{self, FastPath};
@@ -106,8 +106,8 @@ struct Ready {
     requests: u64,
 }
 
-/// The tool, its component's bytes and its manifest's.
-type KnownBy = (ToolId, Digest, Option<Digest>);
+/// The tool, its component's bytes and its manifest's, and the tenant where policy tells tenants apart.
+type KnownBy = (ToolId, Digest, Option<Digest>, Option<Tenant>);
 
 /// What is known of a tool before any call of it.
 #[derive(Clone)]
@@ -196,7 +196,7 @@ impl Host {
     /// Where no such tool is there.
     pub fn explain(&self, tool: &str) -> Result<Arc<Grant>, Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        Ok(self.0.known(&component, &component.tools[index]).grant)
+        Ok(self.0.known(&component, &component.tools[index], &Tenant::default()).grant)
     }
 
     /// The signature of a tool.
@@ -217,7 +217,7 @@ impl Host {
     /// Where no such tool is there, or its component cannot be compiled or linked.
     pub async fn warm(&self, tool: &str) -> Result<(), Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        let known = self.0.known(&component, &component.tools[index]);
+        let known = self.0.known(&component, &component.tools[index], &Tenant::default());
         self.0.prepared(&component, &known).await.map(drop)
     }
 
@@ -243,23 +243,28 @@ impl Host {
 
 impl Inner {
     /// The grant and the typed path of a tool.
-    pub(crate) fn known(&self, component: &Component, tool: &Tool) -> Known {
-        let key = (tool.id.clone(), component.digest, component.manifest_digest);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(&key) {
+    pub(crate) fn known(&self, component: &Component, tool: &Tool, tenant: &Tenant) -> Known {
+        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let told_apart = policy.tenant_matters().then(|| tenant.clone());
+        let key = (tool.id.clone(), component.digest, component.manifest_digest, told_apart);
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return known.clone();
         }
-        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+        // Not under the lock: a signature may have to be checked, over all of the component's bytes.
         let made = Known {
-            grant: Arc::new(grant(&tool.id, component.digest, component.manifest.as_ref(), &policy)),
+            grant: Arc::new(grant_of(component, tool, tenant, &policy)),
             fast: tool.signature.as_ref().ok().and_then(schema::fast_path).map(Arc::new),
             gate: self.admission.tool(&tool.id),
             ready: Arc::default(),
         };
-        if known.len() >= MAX_KNOWN {
-            known.clear();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Policy may have changed meanwhile; then this grant holds for this call, as for one in flight, and for no other.
+        if Arc::ptr_eq(&policy, &self.policy.read().unwrap_or_else(PoisonError::into_inner)) {
+            if known.len() >= MAX_KNOWN {
+                known.clear();
+            }
+            known.insert(key, made.clone());
         }
-        known.insert(key, made.clone());
         made
     }
 
@@ -368,6 +373,30 @@ impl Inner {
         }
         ready.linked.insert(key, (linked.clone(), ready.requests));
     }
+}
+
+/// What a tool would be granted under a policy, without a host. Reads the component and its signature where a rule asks
+/// for a signer.
+pub fn grant_of(component: &Component, tool: &Tool, tenant: &Tenant, policy: &Policy) -> Grant {
+    let signers = signers(component, policy);
+    let subject = Subject { tool: &tool.id, component: component.digest, signers: &signers, tenant };
+    let approvals = match policy.review() {
+        Review::NotRequired => Approvals::NotRequired,
+        Review::Required => Approvals::Required(std::collections::BTreeMap::new()),
+    };
+    grant(&subject, component.manifest.as_ref().zip(component.manifest_digest), policy, &approvals)
+}
+
+/// The keys of a policy that have signed a component. A signature that does not hold counts like none at all.
+fn signers(component: &Component, policy: &Policy) -> Vec<Signer> {
+    let keys: Vec<Signer> = policy.signers().into_iter().cloned().collect();
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    component.signers(&keys).unwrap_or_else(|reason| {
+        tracing::debug!(component = %component.name, %reason, "the component does not count as signed");
+        Vec::new()
+    })
 }
 
 /// The engine class of a component; the extended one needs a rule.

@@ -103,7 +103,7 @@ fn check(host: &Arc<Inner>, call: &ToolCall, ledger: &mut Ledger) -> Result<Chec
     receipt.tool.clear();
     receipt.tool.push_str(entry.id.as_str());
     let signature = entry.signature.as_ref().map_err(|not| not_callable(entry, not))?;
-    let known = host.known(&component, entry);
+    let known = host.known(&component, entry, &call.tenant);
     let granted = &known.grant.limits;
     let limits = call.budget.as_ref().map_or_else(|| granted.clone(), |budget| granted.meet(budget));
     let arguments = call.arguments.parse(&limits).map_err(|error| unreadable(&error))?;
