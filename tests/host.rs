@@ -205,7 +205,7 @@ fn a_mount_is_as_wide_as_policy_and_manifest_both_say() {
 
 #[test]
 fn settings_reach_a_tool_that_requests_them() {
-    let rule = Rule { tools: Pattern::Any, allow: Allow::Config { key: "unit".into(), value: "metres".into() } };
+    let rule = Rule::new(Pattern::Any, Allow::Config { key: "unit".into(), value: "metres".into() });
     let cell = Cell::with(&[ECHO], Policy::deny_all().rule(rule));
     run(async {
         assert_eq!(cell.result("echo.setting", &json!({ "key": "unit" })).await, Value::Null);
@@ -451,8 +451,7 @@ fn code_that_was_changed_on_disk_is_not_run() {
 
 #[test]
 fn no_call_is_cancelled_because_its_sibling_failed() {
-    let slow =
-        Rule { tools: Pattern::Component("hostile".parse().unwrap()), allow: Allow::Limit(Limit::Fuel, 50_000_000) };
+    let slow = Rule::new(Pattern::Component("hostile".parse().unwrap()), Allow::Limit(Limit::Fuel, 50_000_000));
     let cell = Cell::with(&[ECHO, HOSTILE], Policy::deny_all().rule(slow));
     run(async {
         let calls = (0..40).map(|n| {

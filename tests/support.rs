@@ -1,5 +1,6 @@
 //! What every end-to-end test needs: built tools, a host over a folder of its own, calls.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -179,6 +180,8 @@ pub(crate) fn settings(home: &Path, policy: Policy, width: Width) -> Settings {
         code_key: Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-key"),
         receipts: home.join("receipts"),
         policy,
+        approvals: BTreeMap::new(),
+        kv: None,
         width,
         pool: PoolSize { slots: 64 },
         threads: Threads::for_cores(2),

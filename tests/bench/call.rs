@@ -135,8 +135,8 @@ impl Bare {
             randomness: boundary::Randomness { key: Arc::new([0; 32]), stream: 0 },
             sink: None,
             kv: None,
-        secrets: Arc::default(),
-        callees: None,
+            secrets: Arc::default(),
+            callees: None,
             interceptor: None,
         });
         let mut store = Store::new(&self.engine, state);

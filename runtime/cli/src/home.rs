@@ -39,6 +39,8 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
         code_key: paths.code_key(),
         receipts: paths.receipts(),
         policy,
+        approvals: std::collections::BTreeMap::new(),
+        kv: None,
         width: Width { host: slots, tenant: slots, tool: slots, queue: 4_096, per_minute: 600_000 },
         pool,
         threads: Threads::for_cores(cores),

@@ -34,16 +34,19 @@ pub(crate) struct Admission {
     host: Arc<Semaphore>,
     tenants: Mutex<HashMap<Tenant, Arc<TenantGate>>>,
     tools: Mutex<HashMap<ToolId, Arc<Semaphore>>>,
+    nested: Arc<Semaphore>,
     waiting: AtomicUsize,
     began: Instant,
 }
 
 /// The right to run one call. Dropping it lets the next one in.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    _host: OwnedSemaphorePermit,
-    _tool: OwnedSemaphorePermit,
-    _tenant: OwnedSemaphorePermit,
+pub(crate) struct Slot(#[allow(dead_code, reason = "held, and released on drop")] Permits);
+
+#[derive(Debug)]
+enum Permits {
+    Direct { _host: OwnedSemaphorePermit, _tool: OwnedSemaphorePermit, _tenant: OwnedSemaphorePermit },
+    Nested { _place: OwnedSemaphorePermit },
 }
 
 #[derive(Debug)]
@@ -56,7 +59,8 @@ struct TenantGate {
 const IDLE_GATES: usize = 10_000;
 
 impl Admission {
-    pub(crate) fn new(width: Width) -> Self {
+    /// Gates of these widths, and places for so many calls that calls in flight make.
+    pub(crate) fn new(width: Width, nested: usize) -> Self {
         // A semaphore panics over its own largest number.
         let most = |calls: usize| calls.min(Semaphore::MAX_PERMITS);
         let width = Width { host: most(width.host), tenant: most(width.tenant), tool: most(width.tool), ..width };
@@ -65,6 +69,7 @@ impl Admission {
             host: Arc::new(Semaphore::new(width.host)),
             tenants: Mutex::default(),
             tools: Mutex::default(),
+            nested: Arc::new(Semaphore::new(most(nested))),
             waiting: AtomicUsize::new(0),
             began: Instant::now(),
         }
@@ -92,7 +97,7 @@ impl Admission {
             let tenant = gate.slots.clone().acquire_owned().await.expect(closed);
             let tool = tool.clone().acquire_owned().await.expect(closed);
             let host = self.host.clone().acquire_owned().await.expect(closed);
-            Slot { _host: host, _tool: tool, _tenant: tenant }
+            Slot(Permits::Direct { _host: host, _tool: tool, _tenant: tenant })
         };
         tokio::time::timeout(patience, all).await.map_err(|_| {
             let limit = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
@@ -100,12 +105,24 @@ impl Admission {
         })
     }
 
+    /// Waits for a place for a call that a call in flight makes, at most `patience`.
+    ///
+    /// Its caller holds slots of tenant, tool and host meanwhile. If it took others of the same, calls that all wait for
+    /// the calls they make could wait for each other; so these places are apart.
+    pub(crate) async fn admit_nested(&self, patience: Duration) -> Result<Slot, Box<Failure>> {
+        let place = tokio::time::timeout(patience, self.nested.clone().acquire_owned()).await.map_err(|_| {
+            let limit = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+            Box::new(Failure::limit(Limit::QueueTime, limit).hint("Call again when fewer calls are in flight."))
+        })?;
+        Ok(Slot(Permits::Nested { _place: place.expect("the gates of a host are never closed") }))
+    }
+
     /// The way without waiting: taken unless somebody is before us at any of the gates.
     fn at_once(&self, tenant: &Arc<Semaphore>, tool: &Arc<Semaphore>) -> Option<Slot> {
         let tenant = tenant.clone().try_acquire_owned().ok()?;
         let tool = tool.clone().try_acquire_owned().ok()?;
         let host = self.host.clone().try_acquire_owned().ok()?;
-        Some(Slot { _host: host, _tool: tool, _tenant: tenant })
+        Some(Slot(Permits::Direct { _host: host, _tool: tool, _tenant: tenant }))
     }
 
     fn queue(&self) -> Result<Place<'_>, Box<Failure>> {
@@ -198,7 +215,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_tenant_that_is_full_waits_and_another_does_not() {
         let (a, b, tool) = names();
-        let gates = Admission::new(WIDTH);
+        let gates = Admission::new(WIDTH, 1);
         let tool = gates.tool(&tool);
         let patience = Duration::from_secs(1);
         let first = gates.admit(&a, &tool, patience).await.expect("free");
@@ -213,7 +230,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_queue_has_an_end() {
         let (a, _, tool) = names();
-        let gates = Arc::new(Admission::new(Width { tenant: 1, ..WIDTH }));
+        let gates = Arc::new(Admission::new(Width { tenant: 1, ..WIDTH }, 1));
         let tool = gates.tool(&tool);
         let _held = gates.admit(&a, &tool, Duration::from_secs(1)).await.expect("free");
         let mut waiting = tokio::task::JoinSet::new();

@@ -23,6 +23,11 @@ pub struct PoolSize {
 }
 
 impl PoolSize {
+    /// Places, beside the slots, for calls that calls in flight make: one for every four, at least one, at most 64.
+    pub(crate) fn nested(self) -> u32 {
+        (self.slots / 4).clamp(1, 64)
+    }
+
     /// A pool for a machine with so much memory: a slot for every 16 MiB, between 16 and 2,000.
     ///
     /// Slots are address space until they are used; 16 MiB is what a busy tool in Rust holds at its peak.

@@ -1,24 +1,25 @@
 //! The host: what is open while a process serves calls, and what it can be asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
+use toolcell_core::kv::KvStore;
 use toolcell_core::types::Signature;
-use toolcell_core::{CallId, Clock, Digest, Failure, Kind};
+use toolcell_core::{CallId, Clock, Digest, Failure, Kind, Tenant, ToolId};
 
 use crate::admission::{Admission, Width};
-use crate::catalog::{self, Catalog, Component, Snapshot, Watch};
+use crate::catalog::{self, Catalog, Component, Snapshot, Tool, Watch};
 use crate::code::{Code, CodeCache, CodeKey, CodeStore, Compile, EngineClass};
 use crate::compile::InProcess;
 use crate::engine::{Engines, PoolSize};
-use crate::grant::{Grant, grant};
+use crate::grant::{Approval, Approvals, Grant, grant};
 use crate::guests::{Guests, Threads};
 use crate::known::Known;
 use crate::ledger::Left;
-use crate::policy::Policy;
+use crate::policy::{Policy, Review, Signer, Subject};
 use crate::receipts::{self, ReceiptLog};
 use crate::sandbox::{Prepared, Shared, refuse_foreign_imports};
 
@@ -34,6 +35,10 @@ pub struct Settings {
     pub receipts: PathBuf,
     /// What is allowed.
     pub policy: Policy,
+    /// What was reviewed and approved; it counts where policy requires it.
+    pub approvals: BTreeMap<ToolId, Approval>,
+    /// Where tools keep their keys and values; without one, no tool has a store.
+    pub kv: Option<Arc<dyn KvStore>>,
     /// How many calls at one time.
     pub width: Width,
     /// How large the engine's pool is.
@@ -83,9 +88,12 @@ pub(crate) struct Inner {
     pub(crate) inflight: Mutex<HashMap<CallId, Arc<Left>>>,
     /// The key of all random numbers that guests get.
     pub(crate) secret: Arc<[u8; 32]>,
+    /// The names of no secrets.
+    pub(crate) nothing: Arc<BTreeSet<String>>,
     /// Counts the calls; each has the stream of its number.
     pub(crate) serial: AtomicU64,
-    policy: RwLock<Arc<Policy>>,
+    pub(crate) kv: Option<Arc<dyn KvStore>>,
+    rules: RwLock<Arc<Rules>>,
     code: CodeStore,
     /// How many components are made ready at one time.
     compilers: Arc<tokio::sync::Semaphore>,
@@ -110,7 +118,8 @@ impl Host {
     /// # Errors
     /// Where the engine, the folders for code and receipts, or threads cannot be had. A broken component is no error.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
-        let engines = Arc::new(Engines::new(settings.pool));
+        let nested = settings.pool.nested();
+        let engines = Arc::new(Engines::new(PoolSize { slots: settings.pool.slots.saturating_add(nested) }));
         let compiler = Arc::new(InProcess::new(engines.clone()));
         Self::open_with(settings, engines, compiler)
     }
@@ -134,13 +143,15 @@ impl Host {
         Ok(Self(Arc::new(Inner {
             guests,
             catalog: Catalog::open(settings.tools, catalog::Options::new(settings.clock.clone())),
-            admission: Admission::new(width),
+            admission: Admission::new(width, settings.pool.nested() as usize),
             receipts,
             clock: settings.clock,
             inflight: Mutex::default(),
             secret: Arc::new(secret),
+            nothing: Arc::default(),
             serial: AtomicU64::new(0),
-            policy: RwLock::new(Arc::new(settings.policy)),
+            kv: settings.kv,
+            rules: RwLock::new(Arc::new(Rules { policy: settings.policy, approvals: settings.approvals })),
             code: CodeStore::new(cache, compile),
             compilers: Arc::new(Semaphore::new(settings.threads.guests.div_ceil(2).max(1))),
             prepared: Mutex::default(),
@@ -169,8 +180,12 @@ impl Host {
 
     /// Replaces the policy. Calls in flight keep the grant they have.
     pub fn set_policy(&self, policy: Policy) {
-        *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
-        self.0.epoch.fetch_add(1, Ordering::SeqCst);
+        self.0.change_rules(|rules| Rules { policy, approvals: rules.approvals.clone() });
+    }
+
+    /// Replaces the approvals. Calls in flight keep the grant they have.
+    pub fn set_approvals(&self, approvals: BTreeMap<ToolId, Approval>) {
+        self.0.change_rules(|rules| Rules { policy: rules.policy.clone(), approvals });
     }
 
     /// What a tool would be granted now, for a person to read.
@@ -179,7 +194,7 @@ impl Host {
     /// Where no such tool is there.
     pub fn explain(&self, tool: &str) -> Result<Arc<Grant>, Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        Ok(self.0.known(&component, index).grant.clone())
+        Ok(self.0.known(&component, index, &Tenant::default()).grant.clone())
     }
 
     /// The signature of a tool.
@@ -200,7 +215,7 @@ impl Host {
     /// Where no such tool is there, or its component cannot be compiled or linked.
     pub async fn warm(&self, tool: &str) -> Result<(), Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        let known = self.0.known(&component, index);
+        let known = self.0.known(&component, index, &Tenant::default());
         self.0.prepared(&component, &known).await.map(drop)
     }
 
@@ -224,16 +239,29 @@ impl Host {
     }
 }
 
+/// All that a grant follows from on the operator's side.
+struct Rules {
+    policy: Policy,
+    approvals: BTreeMap<ToolId, Approval>,
+}
+
 impl Inner {
+    fn change_rules(&self, change: impl FnOnce(&Rules) -> Rules) {
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        *rules = Arc::new(change(&rules));
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// The grant and the typed path of a tool.
-    pub(crate) fn known(&self, component: &Component, tool: usize) -> Arc<Known> {
+    pub(crate) fn known(&self, component: &Component, tool: usize, tenant: &Tenant) -> Arc<Known> {
         // Read before the policy: whoever changes it counts afterwards, so nothing made of the old one passes for new.
         let epoch = self.epoch.load(Ordering::SeqCst);
-        component.known.of(tool, epoch, || {
-            let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+        component.known.of(tool, epoch, tenant, || {
+            let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner).clone();
             let tool = &component.tools[tool];
-            let grant = grant(&tool.id, component.digest, component.manifest.as_ref(), &policy);
-            Known::new(epoch, tool, grant, self.admission.tool(&tool.id))
+            let whom = rules.policy.tenant_matters().then(|| tenant.clone());
+            let grant = grant_of(component, tool, tenant, &rules.policy, &rules.approvals);
+            Known::new(epoch, whom, tool, grant, self.admission.tool(&tool.id))
         })
     }
 
@@ -336,6 +364,39 @@ impl Inner {
         }
         ready.linked.insert(key, (linked.clone(), ready.requests));
     }
+}
+
+/// What a tool would be granted under a policy, without a host. Reads the component and its signature where a rule asks
+/// for a signer.
+pub fn grant_of(
+    component: &Component,
+    tool: &Tool,
+    tenant: &Tenant,
+    policy: &Policy,
+    approvals: &BTreeMap<ToolId, Approval>,
+) -> Grant {
+    let signers = signers(component, policy);
+    let subject = Subject { tool: &tool.id, component: component.digest, signers: &signers, tenant };
+    let approvals = match policy.review() {
+        Review::NotRequired => Approvals::NotRequired,
+        // One of all of them: the others are other tools' business, and there may be many.
+        Review::Required => Approvals::Required(
+            approvals.get_key_value(&tool.id).map(|(id, own)| (id.clone(), own.clone())).into_iter().collect(),
+        ),
+    };
+    grant(&subject, component.manifest.as_ref().zip(component.manifest_digest), policy, &approvals)
+}
+
+/// The keys of a policy that have signed a component. A signature that does not hold counts like none at all.
+fn signers(component: &Component, policy: &Policy) -> Vec<Signer> {
+    let keys: Vec<Signer> = policy.signers().into_iter().cloned().collect();
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    component.signers(&keys).unwrap_or_else(|reason| {
+        tracing::debug!(component = %component.name, %reason, "the component does not count as signed");
+        Vec::new()
+    })
 }
 
 /// The engine class of a component; the extended one needs a rule.

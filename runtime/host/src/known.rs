@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::Semaphore;
+use toolcell_core::Tenant;
 
 use crate::catalog::Tool;
 use crate::grant::Grant;
@@ -16,6 +17,8 @@ use crate::schema::{self, FastPath};
 pub(crate) struct Known {
     /// The number of the policy.
     epoch: u64,
+    /// Whom it holds for; none where policy does not tell tenants apart.
+    tenant: Option<Tenant>,
     pub(crate) grant: Arc<Grant>,
     /// How it is called without a value for each byte, where its signature allows that.
     pub(crate) fast: Option<Arc<FastPath>>,
@@ -26,9 +29,9 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn new(epoch: u64, tool: &Tool, grant: Grant, gate: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(epoch: u64, tenant: Option<Tenant>, tool: &Tool, grant: Grant, gate: Arc<Semaphore>) -> Self {
         let fast = tool.signature.as_ref().ok().and_then(schema::fast_path).map(Arc::new);
-        Self { epoch, grant: Arc::new(grant), fast, gate, run_by: Mutex::default() }
+        Self { epoch, tenant, grant: Arc::new(grant), fast, gate, run_by: Mutex::default() }
     }
 
     /// What runs the tool, if that takes no work.
@@ -42,8 +45,12 @@ impl Known {
     }
 }
 
-/// A place for what is known of each tool of a component.
-pub(crate) struct Places(Box<[Mutex<Option<Arc<Known>>>]>);
+/// A place for what is known of each tool of a component, for one tenant after the other.
+pub(crate) struct Places(Box<[Mutex<Vec<Arc<Known>>>]>);
+
+/// Tenants for whom a tool is known at one time. Names of tenants may be chosen by callers; beyond this number it is found
+/// out again.
+const MAX_TENANTS: usize = 64;
 
 impl Places {
     /// Places for so many tools, with nothing known yet.
@@ -51,12 +58,22 @@ impl Places {
         Self((0..tools).map(|_| Mutex::default()).collect())
     }
 
-    /// What is known of a tool under the policy of this number; it is made where nothing is.
-    pub(crate) fn of(&self, tool: usize, epoch: u64, make: impl FnOnce() -> Known) -> Arc<Known> {
-        let mut place = self.0[tool].lock().unwrap_or_else(PoisonError::into_inner);
-        match &*place {
-            Some(known) if known.epoch == epoch => known.clone(),
-            _ => place.insert(Arc::new(make())).clone(),
+    /// What is known of a tool for a tenant under the policy of this number; it is made where nothing is.
+    pub(crate) fn of(&self, tool: usize, epoch: u64, tenant: &Tenant, make: impl FnOnce() -> Known) -> Arc<Known> {
+        let place = || self.0[tool].lock().unwrap_or_else(PoisonError::into_inner);
+        let fits =
+            |known: &Arc<Known>| known.epoch == epoch && known.tenant.as_ref().is_none_or(|known| known == tenant);
+        if let Some(known) = place().iter().find(|known| fits(known)) {
+            return known.clone();
         }
+        // Not under the lock: a signature may have to be checked, over all of the component's bytes.
+        let made = Arc::new(make());
+        let mut place = place();
+        place.retain(|known| known.epoch >= epoch);
+        if place.len() >= MAX_TENANTS {
+            place.clear();
+        }
+        place.push(made.clone());
+        made
     }
 }

@@ -8,15 +8,20 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use toolcell_core::json::JsonError;
-use toolcell_core::{CallId, Event, Events, Failure, Kind, Limit, Limits, Outcome, ResultText, ToolCall, Toolbox};
+use toolcell_core::kv::Quota;
+use toolcell_core::{
+    CallId, Event, Events, Failure, Kind, Limit, Limits, Outcome, ResultText, ToolCall, ToolId, Toolbox,
+};
 
 use crate::admission::Slot;
-use crate::boundary::{CallState, Randomness, Setup, Sink};
+use crate::boundary::{CallState, Callees, Kv, Randomness, Setup, Sink};
 use crate::catalog::{Component, Tool};
+use crate::grant::{Grant, Inert};
 use crate::guests::{Guests, Ticking};
 use crate::host::{Host, Inner};
 use crate::known::Known;
 use crate::ledger::{Ledger, Left};
+use crate::nested::{Lineage, Nested};
 use crate::sandbox::{Passed, Session, Shared};
 use crate::schema::shape::NotCallable;
 use crate::schema::{Conclusion, LowerError};
@@ -29,7 +34,7 @@ impl Toolbox for Host {
         let _inflight = InFlight::new(&self.0, call.id, &left);
         tokio::select! {
             biased;
-            outcome = through(&self.0, call, ledger, events) => return outcome,
+            outcome = through(&self.0, call, ledger, events, None) => return outcome,
             () = left.cancelled() => {}
         }
         // The way through is dropped; its ledger seals itself here, or on the guest's thread at the next tick. A call that
@@ -48,41 +53,53 @@ struct Checked {
     component: Arc<Component>,
     tool: usize,
     known: Arc<Known>,
+    grant: Arc<Grant>,
     limits: Limits,
     passed: Passed,
 }
 
 /// Takes a call to its end. Whatever happens, the ledger is closed exactly once.
-async fn through(host: &Arc<Inner>, call: ToolCall, mut ledger: Ledger, events: &dyn Events) -> Outcome {
-    let mut checked = match check(host, &call, &mut ledger) {
+///
+/// `above` is there where another call makes this one.
+pub(crate) async fn through(
+    host: &Arc<Inner>,
+    call: ToolCall,
+    mut ledger: Ledger,
+    events: &dyn Events,
+    above: Option<Arc<Lineage>>,
+) -> Outcome {
+    let mut checked = match check(host, &call, &mut ledger, above.as_deref()) {
         Ok(checked) => checked,
         Err(failure) => return ledger.close(Err(failure)),
     };
     if events.listens() && checked.known.ready().is_none() {
         events.event(Event::Preparing);
     }
-    let (prepared, slot, deadline) = match admit(host, &call, &mut checked, &mut ledger).await {
+    let (prepared, slot, deadline) = match admit(host, &call, &mut checked, &mut ledger, above.as_deref()).await {
         Ok(admitted) => admitted,
         Err(failure) => return ledger.close(Err(failure)),
     };
     let (sink, mut lines) = Lines::new(events);
+    let grant = &checked.grant;
+    let tool = &checked.component.tools[checked.tool].id;
     let setup = Setup {
         limits: checked.limits.clone(),
-        mounts: checked.known.grant.mounts.clone(),
-        config: checked.known.grant.config.clone(),
+        mounts: grant.mounts.clone(),
+        config: grant.config.clone(),
         // Not when it came in: it may have waited for its component and for a slot.
         started: host.clock.now(),
         randomness: Randomness { key: host.secret.clone(), stream: host.serial.fetch_add(1, Ordering::Relaxed) },
         sink,
-        kv: None,
-        secrets: Arc::default(),
-        callees: None,
+        kv: store(host, &call, tool, grant),
+        secrets: host.nothing.clone(),
+        callees: callees(host, &call, tool, grant, above.as_ref()),
         interceptor: None,
     };
     let left = ledger.left();
     // In a box, because it is some kilobytes that would otherwise be moved again and again.
     let guest = Box::pin(guest(host.guests.ticking(), checked, prepared, setup, slot, deadline, ledger));
-    if Guests::is_here() {
+    // A nested call has a task of its own: on the stack of its caller's guest there is no room for another guest's.
+    if Guests::is_here() && above.is_none() {
         return lines.alongside(events, guest).await;
     }
     // The outcome is left where a caller who cancels finds it too: a guest that is just ending is not stopped any more.
@@ -98,7 +115,12 @@ async fn through(host: &Arc<Inner>, call: ToolCall, mut ledger: Ledger, events: 
 }
 
 /// Finds the tool, makes the grant and checks the arguments; nothing has run yet.
-fn check(host: &Arc<Inner>, call: &ToolCall, ledger: &mut Ledger) -> Result<Checked, Box<Failure>> {
+fn check(
+    host: &Arc<Inner>,
+    call: &ToolCall,
+    ledger: &mut Ledger,
+    above: Option<&Lineage>,
+) -> Result<Checked, Box<Failure>> {
     let (component, tool) = host.catalog.snapshot().resolve(&call.tool, call.component)?;
     let entry = &component.tools[tool];
     let receipt = ledger.write();
@@ -106,8 +128,12 @@ fn check(host: &Arc<Inner>, call: &ToolCall, ledger: &mut Ledger) -> Result<Chec
     receipt.tool.clear();
     receipt.tool.push_str(entry.id.as_str());
     let signature = entry.signature.as_ref().map_err(|not| not_callable(entry, not))?;
-    let known = host.known(&component, tool);
-    let granted = &known.grant.limits;
+    let known = host.known(&component, tool, &call.tenant);
+    if let Some(inert) = known.grant.inert() {
+        return Err(unapproved(inert));
+    }
+    let grant = above.map_or_else(|| known.grant.clone(), |above| Arc::new(known.grant.meet(&above.grant)));
+    let granted = &grant.limits;
     let limits = call.budget.as_ref().map_or_else(|| granted.clone(), |budget| granted.meet(budget));
     let arguments = call.arguments.parse(&limits).map_err(|error| unreadable(&error))?;
     let passed = Passed::check(signature, known.fast.as_ref(), &arguments, &limits).map_err(|error| {
@@ -123,7 +149,7 @@ fn check(host: &Arc<Inner>, call: &ToolCall, ledger: &mut Ledger) -> Result<Chec
         Box::new(Failure::new(Kind::InvalidArgument, message).problems(problems))
     })?;
     drop(arguments);
-    Ok(Checked { component, tool, known, limits, passed })
+    Ok(Checked { component, tool, known, grant, limits, passed })
 }
 
 /// Makes the component ready and waits for a slot.
@@ -132,6 +158,7 @@ async fn admit(
     call: &ToolCall,
     checked: &mut Checked,
     ledger: &mut Ledger,
+    above: Option<&Lineage>,
 ) -> Result<(Shared, Slot, Instant), Box<Failure>> {
     let time = checked.limits.get(Limit::Time);
     let over = || Box::new(Failure::limit(Limit::Time, time).hint("The caller's deadline has passed."));
@@ -151,7 +178,10 @@ async fn admit(
     let queued = Instant::now();
     let patience = checked.limits.duration(Limit::QueueTime);
     let patience = remaining.map_or(patience, |until| patience.min(until.saturating_duration_since(queued)));
-    let slot = host.admission.admit(&call.tenant, &checked.known.gate, patience).await?;
+    let slot = match above {
+        None => host.admission.admit(&call.tenant, &checked.known.gate, patience).await?,
+        Some(_) => host.admission.admit_nested(patience).await?,
+    };
     let now = Instant::now();
     ledger.write().queued_us = u64::try_from((now - queued).as_micros()).unwrap_or(u64::MAX);
     let deadline = now + checked.limits.duration(Limit::Time);
@@ -190,6 +220,40 @@ async fn guest(
         Ok(Conclusion::Value(json)) => Ok(ResultText::new(json)),
         Ok(Conclusion::Failure(failure)) | Err(failure) => Err(failure),
     })
+}
+
+/// The store of a call, where it is granted one and the host has one.
+fn store(host: &Inner, call: &ToolCall, tool: &ToolId, grant: &Grant) -> Option<Kv> {
+    let (quota, store) = (grant.kv?, host.kv.as_ref()?);
+    Some(Kv {
+        store: store.clone(),
+        tenant: call.tenant.clone(),
+        component: tool.component().into(),
+        quota: Quota { keys: quota.keys, value_bytes: quota.value_bytes, total_bytes: quota.total_bytes },
+        clock: host.clock.clone(),
+    })
+}
+
+/// Who runs the tools that a call calls, where it may call any.
+fn callees(
+    host: &Arc<Inner>,
+    call: &ToolCall,
+    tool: &ToolId,
+    grant: &Arc<Grant>,
+    above: Option<&Arc<Lineage>>,
+) -> Option<Arc<dyn Callees>> {
+    if grant.calls.is_empty() {
+        return None;
+    }
+    Some(Arc::new(Nested::new(host, call, tool, grant, above)))
+}
+
+/// A tool that must be approved and is not, with what has changed since it was.
+fn unapproved(inert: &Inert) -> Box<Failure> {
+    let mut failure = Failure::new(Kind::NotGranted, inert.reason.clone());
+    failure.hints.extend(inert.added.iter().map(|line| format!("not approved: {line}")));
+    failure.hints.extend(inert.removed.iter().map(|line| format!("approved and no longer granted: {line}")));
+    Box::new(failure)
 }
 
 fn not_callable(tool: &Tool, not: &NotCallable) -> Box<Failure> {

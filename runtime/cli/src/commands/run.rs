@@ -135,8 +135,7 @@ fn policy(options: &RunOptions) -> Result<Policy, CliError> {
     for pair in &options.config {
         let (key, value) =
             pair.split_once('=').ok_or_else(|| CliError::usage(format!("`{pair}` is no `KEY=VALUE`")))?;
-        policy = policy
-            .rule(Rule { tools: Pattern::Any, allow: Allow::Config { key: key.to_owned(), value: value.to_owned() } });
+        policy = policy.rule(Rule::new(Pattern::Any, Allow::Config { key: key.to_owned(), value: value.to_owned() }));
     }
     let time = options.timeout.map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX));
     let named =
@@ -158,7 +157,7 @@ fn policy(options: &RunOptions) -> Result<Policy, CliError> {
         policy = policy.limit(limit, value).map_err(bad)?;
     }
     if options.extended_engine {
-        policy = policy.rule(Rule { tools: Pattern::Any, allow: Allow::ExtendedEngine });
+        policy = policy.rule(Rule::new(Pattern::Any, Allow::ExtendedEngine));
     }
     Ok(policy)
 }

@@ -123,11 +123,7 @@ impl Prefix {
     pub fn end(&self) -> Option<String> {
         let kept = self.0.trim_end_matches(char::MAX);
         let last = kept.chars().next_back()?;
-<<<<<<< HEAD
-        let above = (last..=char::MAX).nth(1).expect("a character below the largest has one above it");
-=======
         let above = (last..=char::MAX).nth(1)?;
->>>>>>> store
         let mut end = kept[..kept.len() - last.len_utf8()].to_owned();
         end.push(above);
         Some(end)
@@ -205,13 +201,9 @@ mod tests {
 
     #[test]
     fn keys_are_any_text_without_control_characters() {
-<<<<<<< HEAD
-        for text in ["a", "../../etc/passwd", "a/b c", "ключ", "🦀", "%00", "'; DROP TABLE kv_entry; --", &"k".repeat(512)] {
-=======
         for text in
             ["a", "../../etc/passwd", "a/b c", "ключ", "🦀", "%00", "'; DROP TABLE kv_entry; --", &"k".repeat(512)]
         {
->>>>>>> store
             assert_eq!(text.parse::<Key>().expect(text).as_str(), text);
         }
         for (text, error) in [

@@ -73,6 +73,13 @@ pub struct Mount {
     pub access: Access,
 }
 
+impl Mount {
+    /// Whether both are the same folder, held by the same descriptor at the same place.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.guest == other.guest && Arc::ptr_eq(&self.dir, &other.dir)
+    }
+}
+
 /// What a call is given.
 pub struct Setup {
     /// Its limits.

@@ -15,6 +15,7 @@ use super::file::{self, FileError, Links};
 use super::resolve::SETTLING_RETRY_MS;
 use crate::code::EngineClass;
 use crate::known::Places;
+use crate::policy::{MAX_SIGNATURE_BYTES, SIGNATURE_ENDING, Signer};
 use crate::schema::inert;
 use crate::schema::shape::{self, Export, Import, ImportKind, NotCallable, OtherExport, Shape};
 
@@ -100,6 +101,19 @@ impl Component {
         } else {
             Err(ReadError::Changed { component: self.name.clone(), listed: self.digest, found })
         }
+    }
+
+    /// Those of some keys that have signed the component, by the `*.minisig` file beside it.
+    ///
+    /// # Errors
+    /// Why none of them has, as a sentence for the operator: there is no signature, or it does not hold for these bytes.
+    pub fn signers(&self, keys: &[Signer]) -> Result<Vec<Signer>, String> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(SIGNATURE_ENDING);
+        let (signature, _) = file::read(Path::new(&path), Links::Follow, MAX_SIGNATURE_BYTES)
+            .map_err(|fault| format!("the signature beside it cannot be used: {fault}"))?;
+        let bytes = self.read().map_err(|error| error.to_string())?;
+        Signer::of(keys, &bytes, &signature).map_err(|error| error.to_string())
     }
 
     /// The full names of what a host would have to provide, in the component's own order. Types alone need nobody.

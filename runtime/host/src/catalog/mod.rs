@@ -22,7 +22,7 @@ mod component;
 pub(crate) mod file;
 mod folder;
 mod look;
-mod nearest;
+pub(crate) mod nearest;
 mod reading;
 mod resolve;
 mod snapshot;

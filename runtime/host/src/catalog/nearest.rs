@@ -11,7 +11,7 @@ const MAX_SUGGESTIONS: usize = 3;
 
 /// Up to three of `candidates` that are within a third of the name's length (at most three edits) of `name`, the nearest first.
 /// Each candidate is the text to compare with and the text to suggest.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<&'a str> {
     if name.is_empty() || name.len() > MAX_NAME {
         return Vec::new();
     }

@@ -127,7 +127,7 @@ fn policy(source: &Path) -> Result<Policy, CliError> {
     policy =
         policy.mount(of("hostile"), &source.join("tools-wasm/search/data"), "/data", Access::ReadOnly).map_err(bad)?;
     for (limit, value) in [(Limit::Time, 2_000), (Limit::Fuel, 1_000_000_000), (Limit::Memory, 64 << 20)] {
-        policy = policy.rule(Rule { tools: of("hostile"), allow: Allow::Limit(limit, value) });
+        policy = policy.rule(Rule::new(of("hostile"), Allow::Limit(limit, value)));
     }
     Ok(policy)
 }

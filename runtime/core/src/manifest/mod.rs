@@ -1,11 +1,18 @@
 //! `tool.toml`: what the author says of a component and asks for. Always untrusted; policy decides.
 
+mod capabilities;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limit;
 use crate::units::{Bytes, Span};
+
+pub use capabilities::{
+    Access, Callee, Capabilities, FolderRequest, KvRequest, MAX_KV_BYTES, MAX_KV_KEYS, MAX_KV_VALUE, NetworkRequest,
+    Reach, SecretRequest, bound_to_one_host, is_config_key, is_guest_path, is_secret_name,
+};
 
 /// The custom section that holds the exact bytes of `tool.toml`.
 pub const MANIFEST_SECTION: &str = "toolcell:manifest";
@@ -90,41 +97,6 @@ pub struct Example {
     pub description: String,
     /// The arguments as JSON text.
     pub arguments: String,
-}
-
-/// What a component asks for. What is absent is not requested.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Capabilities {
-    /// Folders it wants to see.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub filesystem: Vec<FolderRequest>,
-    /// Settings it reads.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub config: Vec<String>,
-}
-
-/// A folder it wants to see.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct FolderRequest {
-    /// Where the guest will look: an absolute path.
-    pub guest: String,
-    /// How.
-    pub access: Access,
-    /// Why, for the person who decides.
-    #[serde(default)]
-    pub reason: String,
-}
-
-/// What may be done with a folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Access {
-    /// Listing and reading.
-    ReadOnly,
-    /// Also creating, changing and deleting.
-    ReadWrite,
 }
 
 /// What it thinks it needs. The operator decides.
@@ -214,12 +186,6 @@ impl Manifest {
         if self.version.is_empty() || self.version.len() > 64 {
             return Err(bad("version", "give a semantic version such as \"0.1.0\""));
         }
-        for (index, folder) in self.capabilities.filesystem.iter().enumerate() {
-            if !is_guest_path(&folder.guest) {
-                let key = format!("capabilities.filesystem[{index}].guest");
-                return Err(bad(&key, "give an absolute path without `.`, `..`, `//` or a trailing `/`"));
-            }
-        }
         let ceiling = |limit: Limit| limit.row().ceiling;
         let limits = &self.limits;
         let asked = [
@@ -234,15 +200,6 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-/// Whether a path can be a mount's place in the guest: absolute, normal, without control characters.
-pub fn is_guest_path(path: &str) -> bool {
-    path.len() <= 4_096
-        && !path.chars().any(char::is_control)
-        && path.strip_prefix('/').is_some_and(|rest| {
-            !rest.is_empty() && rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
-        })
 }
 
 #[cfg(test)]

@@ -1,0 +1,137 @@
+//! Requests and secrets: each thing the manifest asks for met with each thing a rule allows.
+
+use toolcell_core::manifest::NetworkRequest;
+use toolcell_core::net::{Destination, Methods};
+
+use super::choose::contradiction;
+use super::{GrantedNetwork, GrantedSecret, Meeting, Refusal, words};
+use crate::policy::{Allow, AllowedSecret, Rule};
+
+impl Meeting<'_> {
+    pub(super) fn network(&self, refusals: &mut Vec<Refusal>) -> Vec<GrantedNetwork> {
+        let asked = self.manifest.map(|manifest| spread(&manifest.capabilities.network));
+        let mut granted: Vec<GrantedNetwork> = Vec::new();
+        for (rule, allow) in self.allowed() {
+            let Allow::Network(allowed) = allow else { continue };
+            let entry = |destination, methods| GrantedNetwork {
+                rule: rule.name.clone(),
+                destination,
+                methods,
+                networks: allowed.networks.clone(),
+                redirects: allowed.redirects,
+            };
+            let before = granted.len();
+            match &asked {
+                None => granted.push(entry(allowed.destination.clone(), allowed.methods.clone())),
+                Some(asked) => granted.extend(asked.iter().filter_map(|(to, request)| {
+                    Some(entry(to.meet(&allowed.destination)?, request.methods.meet(&allowed.methods)?))
+                })),
+            }
+            if granted.len() == before {
+                let what = words::network(&allowed.destination, &allowed.methods);
+                refusals.push(self.not_requested(what, rule, "network"));
+            }
+        }
+        granted.sort_by(|a, b| order(a).cmp(&order(b)));
+        granted.dedup();
+        for (to, request) in asked.into_iter().flatten() {
+            if let Some(missing) = missing(&to, &request.methods, &granted) {
+                let met = granted.iter().any(|entry| to.meet(&entry.destination).is_some());
+                let why = if met {
+                    "the manifest requests it and rules allow only a part of it"
+                } else {
+                    "the manifest requests it and no rule allows it"
+                };
+                let toml = words::network_toml(&to, &missing);
+                refusals.push(self.not_allowed_because(words::network(&to, &missing), why, toml));
+            }
+        }
+        granted
+    }
+
+    pub(super) fn secrets(&self, refusals: &mut Vec<Refusal>) -> Vec<GrantedSecret> {
+        let asked = self.manifest.map(|manifest| manifest.capabilities.secrets.as_slice());
+        let mut met: Vec<(&Rule, GrantedSecret)> = Vec::new();
+        for (rule, allow) in self.allowed() {
+            let Allow::Secret(allowed) = allow else { continue };
+            let before = met.len();
+            let entry = |destination| (rule, granted(rule, allowed, destination));
+            match asked {
+                None => met.push(entry(allowed.destination.clone())),
+                Some(asked) => {
+                    let same = asked
+                        .iter()
+                        .filter(|request| request.name == allowed.name && request.placement == allowed.placement);
+                    met.extend(same.filter_map(|request| request.destination.meet(&allowed.destination)).map(entry));
+                }
+            }
+            if met.len() == before {
+                let what = words::secret(&allowed.name, &allowed.destination, &allowed.placement);
+                refusals.push(self.not_requested(what, rule, "secrets"));
+            }
+        }
+        let order = |secret: &GrantedSecret| {
+            (secret.name.clone(), secret.destination.clone(), secret.placement.to_string(), secret.rule.clone())
+        };
+        met.sort_by_key(|(_, secret)| order(secret));
+        let mut secrets: Vec<GrantedSecret> = Vec::new();
+        for (index, (rule, secret)) in met.iter().enumerate() {
+            let overlaps = |(_, other): &&(&Rule, GrantedSecret)| {
+                words::same_place(&other.placement, &secret.placement)
+                    && other.destination.meet(&secret.destination).is_some()
+            };
+            let agrees = |other: &GrantedSecret| other.from == secret.from && other.placement == secret.placement;
+            if let Some((other, _)) = met.iter().filter(overlaps).find(|(_, other)| !agrees(other)) {
+                let what = words::secret(&secret.name, &secret.destination, &secret.placement);
+                refusals.push(contradiction(what, rule, other, "another secret at the same place"));
+                continue;
+            }
+            // Of two that agree the wider one says all; of two that are equal, the first.
+            let said = met.iter().enumerate().filter(|(_, entry)| overlaps(entry)).any(|(place, (_, other))| {
+                let within = other.destination.meet(&secret.destination).as_ref() == Some(&secret.destination);
+                within && other.name == secret.name && (other.destination != secret.destination || place < index)
+            });
+            if !said {
+                secrets.push(secret.clone());
+            }
+        }
+        for request in asked.into_iter().flatten() {
+            let has = |secret: &GrantedSecret| {
+                secret.name == request.name
+                    && secret.placement == request.placement
+                    && request.destination.meet(&secret.destination).as_ref() == Some(&request.destination)
+            };
+            if !secrets.iter().any(has) {
+                let what = words::secret(&request.name, &request.destination, &request.placement);
+                refusals.push(self.not_allowed(what, words::secret_toml(request)));
+            }
+        }
+        secrets
+    }
+}
+
+/// Every destination that is asked for, with what is asked of it.
+fn spread(requests: &[NetworkRequest]) -> Vec<(Destination, &NetworkRequest)> {
+    requests.iter().flat_map(|request| request.reach.destinations().into_iter().map(move |to| (to, request))).collect()
+}
+
+fn granted(rule: &Rule, allowed: &AllowedSecret, destination: Destination) -> GrantedSecret {
+    GrantedSecret {
+        rule: rule.name.clone(),
+        name: allowed.name.clone(),
+        from: allowed.from.clone(),
+        destination,
+        placement: allowed.placement.clone(),
+    }
+}
+
+fn order(entry: &GrantedNetwork) -> impl Ord + '_ {
+    (&entry.destination, &entry.methods, &entry.rule, &entry.networks, entry.redirects)
+}
+
+/// The methods that no grant for the whole of a destination covers.
+fn missing(to: &Destination, methods: &Methods, granted: &[GrantedNetwork]) -> Option<Methods> {
+    let whole = |entry: &&GrantedNetwork| to.meet(&entry.destination).as_ref() == Some(to);
+    let covered = |method: &str| granted.iter().filter(whole).any(|entry| entry.methods.covers(method));
+    Methods::parse(methods.iter().filter(|method| !covered(method))).ok()
+}

@@ -1,0 +1,106 @@
+//! Questions that a person asks of a grant: would this be allowed, and which rule decides?
+
+use toolcell_core::net::{HostPattern, Target};
+
+use super::{Grant, Refusal, words};
+
+/// What a person may ask.
+#[derive(Clone, Debug)]
+pub enum Question<'a> {
+    /// One request.
+    Request {
+        /// Its method, in upper case.
+        method: &'a str,
+        /// Where to.
+        target: &'a Target,
+    },
+    /// A secret, by the manifest's name.
+    Secret(&'a str),
+    /// A folder, by its place in the guest.
+    Mount(&'a str),
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is granted, in these words, by this rule where one rule alone does it.
+    Granted {
+        /// The rule.
+        rule: Option<String>,
+        /// What of the grant covers it.
+        line: String,
+    },
+    /// It is not.
+    Refused {
+        /// Why, with what would change that where it is known.
+        reasons: Vec<String>,
+    },
+}
+
+impl Grant {
+    /// Whether something would be allowed, as far as rules decide: the addresses of a host are vetted when it is called.
+    pub fn decide(&self, question: &Question<'_>) -> Decision {
+        if let Some(inert) = &self.inert {
+            return Decision::Refused { reasons: vec![inert.reason.clone()] };
+        }
+        match question {
+            Question::Request { method, target } => self.request(method, target),
+            Question::Secret(name) => {
+                let found = self.secrets.iter().find(|secret| secret.name == *name);
+                found.map_or_else(
+                    || self.refused(&format!("secret {name} "), &format!("no rule grants a secret `{name}`")),
+                    |secret| Decision::Granted {
+                        rule: Some(secret.rule.clone()),
+                        line: words::secret(&secret.name, &secret.destination, &secret.placement),
+                    },
+                )
+            }
+            Question::Mount(guest) => {
+                let found = self.mounts.iter().find(|mount| mount.guest == *guest);
+                found.map_or_else(
+                    || self.refused(&format!(" {guest}"), &format!("no rule mounts anything at {guest}")),
+                    |mount| Decision::Granted {
+                        rule: None,
+                        line: format!("mount {} {}", mount.guest, words::access(mount.access)),
+                    },
+                )
+            }
+        }
+    }
+
+    fn request(&self, method: &str, target: &Target) -> Decision {
+        let there = || self.network.iter().filter(|entry| entry.destination.covers(target));
+        if let Some(entry) = there().find(|entry| entry.methods.covers(method)) {
+            let mut line = words::network(&entry.destination, &entry.methods);
+            if entry.destination.host == HostPattern::AnyPublic {
+                line.push_str(" (if all its addresses are public)");
+            }
+            return Decision::Granted { rule: Some(entry.rule.clone()), line };
+        }
+        let mut reasons: Vec<_> = there()
+            .map(|entry| format!("rule `{}` grants {} there, and not {method}", entry.rule, entry.methods))
+            .collect();
+        if reasons.is_empty() {
+            reasons.push(format!("no entry of the grant covers {}", target.origin()));
+        }
+        reasons.extend(self.refusals.iter().filter(|refusal| refusal.what.starts_with("network ")).map(told));
+        Decision::Refused { reasons }
+    }
+
+    fn refused(&self, about: &str, otherwise: &str) -> Decision {
+        let mut reasons: Vec<_> = self
+            .refusals
+            .iter()
+            .filter(|refusal| refusal.what.contains(about) || refusal.what.ends_with(about))
+            .map(told)
+            .collect();
+        if reasons.is_empty() {
+            reasons.push(otherwise.to_owned());
+        }
+        Decision::Refused { reasons }
+    }
+}
+
+fn told(refusal: &Refusal) -> String {
+    format!("{}: {}", refusal.what, refusal.reason)
+}
