@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -124,13 +125,13 @@ pub struct DeniedAttempt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sealed {
     /// The chain.
-    pub writer: String,
+    pub writer: Arc<str>,
     /// Its place in the chain; the first is 1.
     pub sequence: u64,
     /// The hash of the receipt before it; of the writer's name for the first.
     pub previous: Digest,
     /// The hash over writer, sequence, previous and the receipt's JSON text.
     pub hash: Digest,
-    /// What it seals.
-    pub receipt: Receipt,
+    /// What it seals. Boxed, because outcomes move more often than receipts are read.
+    pub receipt: Box<Receipt>,
 }

@@ -120,7 +120,7 @@ impl Ledger {
         };
         receipt.verdict = Cow::Borrowed(verdict.name());
         receipt.duration_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        match self.log.seal(*receipt) {
+        match self.log.seal(receipt) {
             Ok(receipt) => Outcome { verdict, receipt: Some(receipt) },
             Err(error) => unsealed(&error, &verdict),
         }

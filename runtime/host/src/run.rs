@@ -90,6 +90,7 @@ pub(crate) async fn through(
         started: host.clock.now(),
         randomness: Randomness { key: host.secret.clone(), stream: host.serial.fetch_add(1, Ordering::Relaxed) },
         sink,
+        egress: None,
         kv: store(host, &call, tool, grant),
         secrets: host.nothing.clone(),
         callees: callees(host, &call, tool, grant, above.as_ref()),

@@ -113,6 +113,9 @@ impl Door<'_> {
         if let Some(interceptor) = &mut state.interceptor {
             interceptor.leave(function, &result);
         }
+        if let Some(over) = state.egress.over() {
+            return R::trapped(state.budget.over(over.limit).into());
+        }
         match state.budget.carry(result.weight()) {
             Ok(()) => result,
             Err(exhausted) => R::trapped(exhausted.into()),

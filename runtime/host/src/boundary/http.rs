@@ -1,23 +1,20 @@
-//! `wasi:http`: requests can be built, and none goes out.
+//! `wasi:http`: requests can be built; whether they go out is decided elsewhere.
 //!
-//! Types are Wasmtime's, with small bounds. `outgoing-handler.handle` is the one door for egress; in this host it is
-//! shut, answers with the interface's own "request denied", and the attempt is noted. Requests never come in: a tool
-//! is called, not served.
+//! Types are Wasmtime's, with small bounds. `outgoing-handler.handle` is the one way out, and behind it stands the door of
+//! [`crate::egress`]; without a grant it answers with the interface's own "request denied", and the attempt is noted.
+//! Requests never come in: a tool is called, not served.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, IoError};
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 use wasmtime_wasi_http::p2::{HeaderError, HeaderResult, HttpError, HttpResult};
-use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
 
 use super::crossing::crossing;
 use super::{CallState, Inner};
 
 /// The most that one header collection may hold, counted as Wasmtime counts: contents plus what its table needs.
 const MAX_FIELDS: usize = 32 * 1024;
-
-/// The most that one write to an outgoing body takes.
-const MAX_CHUNK: usize = 64 * 1024;
 
 /// What a future of `wasi:http` holds: nothing yet, nothing any more, or how the request ended.
 type Polled<T> = Option<Result<Result<T, types::ErrorCode>, ()>>;
@@ -196,7 +193,7 @@ crossing! { impl outgoing_handler::Host, "wasi:http/outgoing-handler", |state| &
 }
 
 /// Why no request goes out, for the receipt.
-const NO_EGRESS: &str = "this host sends no HTTP requests for tools, and no policy grants them";
+const NO_EGRESS: &str = "the call may send no requests: the manifest must request `network`, and a rule allow it";
 
 impl outgoing_handler::Host for Inner<'_> {
     fn handle(
@@ -204,6 +201,9 @@ impl outgoing_handler::Host for Inner<'_> {
         request: Resource<types::OutgoingRequest>,
         options: Option<Resource<types::RequestOptions>>,
     ) -> HttpResult<Resource<types::FutureIncomingResponse>> {
+        if self.0.egress.is_open() {
+            return self.0.http().handle(request, options);
+        }
         self.0.table.delete(request)?;
         if let Some(options) = options {
             self.0.table.delete(options)?;
@@ -223,28 +223,5 @@ pub(super) fn context() -> WasiHttpCtx {
 impl CallState {
     pub(super) fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.egress, table: &mut self.table, ctx: &mut self.http }
-    }
-}
-
-/// Sends nothing, whoever asks.
-pub(super) struct NoEgress;
-
-type Sent = wasmtime_wasi_http::Result<(
-    http::Response<WasiBody>,
-    Box<dyn Future<Output = wasmtime_wasi_http::Result<()>> + Send>,
-)>;
-
-impl WasiHttpHooks for NoEgress {
-    fn send_request(
-        &mut self,
-        _: http::Request<WasiBody>,
-        _: Option<RequestOptions>,
-        _: Box<dyn Future<Output = wasmtime_wasi_http::Result<()>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        Box::new(std::future::ready(Err(wasmtime_wasi_http::Error::HttpRequestDenied)))
-    }
-
-    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        MAX_CHUNK
     }
 }

@@ -13,6 +13,7 @@ mod budget;
 mod cli;
 mod clocks;
 mod crossing;
+mod egress;
 mod ends;
 mod filesystem;
 mod functions;
@@ -49,6 +50,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use wasmtime_wasi_http::p2::bindings::http as wasi_http;
 use wasmtime_wasi_io::bindings::wasi::io as wasi_io;
 
+pub use self::egress::Egress;
 pub use self::crossing::{Crossed, Door, Entry, Interceptor, WrongAnswer};
 pub use self::ends::{Exhausted, Exited, Refused, classify};
 pub use self::functions::{FUNCTIONS, FunctionId};
@@ -94,6 +96,8 @@ pub struct Setup {
     pub randomness: Randomness,
     /// Who listens to its log and progress; none where nobody does.
     pub sink: Option<Sink>,
+    /// Its way to the network; none where it may send nothing.
+    pub egress: Option<Egress>,
     /// Its key-value store; none where it has none.
     pub kv: Option<Kv>,
     /// The names of the secrets that it is granted and that are there.
@@ -138,7 +142,7 @@ pub struct CallState {
     config: Arc<BTreeMap<String, String>>,
     filesystem: WasiFilesystemCtx,
     http: WasiHttpCtx,
-    egress: http::NoEgress,
+    egress: egress::Outgoing,
     kv: Option<Kv>,
     secrets: Arc<BTreeSet<String>>,
     callees: Option<Arc<dyn Callees>>,
@@ -148,7 +152,7 @@ pub struct CallState {
 impl CallState {
     /// The state at the beginning of a call; its time begins now.
     pub fn new(setup: Setup) -> Self {
-        let Setup { limits, mounts, config, started, randomness, sink, kv, secrets, callees, interceptor } = setup;
+        let Setup { limits, mounts, config, started, randomness, sink, egress, kv, secrets, callees, interceptor } = setup;
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.get(Limit::Handles)).unwrap_or(usize::MAX));
         Self {
@@ -166,7 +170,7 @@ impl CallState {
             config,
             filesystem: WasiFilesystemCtx::default(),
             http: http::context(),
-            egress: http::NoEgress,
+            egress: egress::Outgoing,
             kv,
             secrets,
             callees,
@@ -192,6 +196,7 @@ impl CallState {
             nested_calls: self.nested_calls,
             ..Used::default()
         };
+        self.egress.used(&mut used);
         if let Some(shared) = &self.shared {
             let log = shared.log();
             (used.log_bytes, used.log_lines) = (log.bytes, log.lines);
@@ -207,14 +212,20 @@ impl CallState {
     }
 
     /// What the call has tried and was refused.
-    pub fn denied(&self) -> Vec<DeniedAttempt> {
-        self.denied.clone()
+    pub fn denied(&mut self) -> Vec<DeniedAttempt> {
+        // Refusals of requests come from beside the guest; they are told apart and counted like all others.
+        self.current = const { FunctionId::of("wasi:http/outgoing-handler", "handle") };
+        for reason in self.egress.denied() {
+            self.deny(reason);
+        }
+        std::mem::take(&mut self.denied)
     }
 
     /// The limit that was reached where the guest meets the host, if one was. Fuel and time are not seen here.
     pub fn exhausted(&self) -> Option<Limit> {
         let shared = || self.shared.as_ref().and_then(|shared| shared.exhausted());
-        self.budget.exhausted.or_else(|| self.meter.exhausted()).or_else(shared)
+        let sent = || self.egress.over().map(|over| over.limit);
+        self.budget.exhausted.or_else(|| self.meter.exhausted()).or_else(shared).or_else(sent)
     }
 
     /// Notes that the host function which is running was refused. Past [`MAX_DENIED`] different ones, the last place

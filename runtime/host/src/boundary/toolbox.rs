@@ -127,6 +127,7 @@ fn pay(state: &mut CallState, used: &Used) {
     state.budget.host_bytes = state.budget.host_bytes.saturating_add(used.host_bytes);
     state.budget.random_bytes = state.budget.random_bytes.saturating_add(used.random_bytes);
     state.nested_calls = state.nested_calls.saturating_add(used.nested_calls);
+    state.egress.pay(used);
     if used.log_bytes + used.log_lines + used.file_read_bytes + used.file_write_bytes > 0 {
         state.shared().pay(used);
     }

@@ -3,12 +3,12 @@
 //! The layout is fixed to the byte, and what is hashed is the receipt's text as written. A line has one spelling, so
 //! no byte of it can change unseen; a reader that parsed and re-serialised could not promise that.
 
-use serde::Serialize;
 use serde_json::Error as JsonError;
 use sha2::{Digest as _, Sha256};
 use toolcell_core::{Digest, Receipt, Sealed};
 
 use super::files::{LINE_MAX, WriterName};
+use super::spell::spell;
 
 /// Separates these hashes from every other use of SHA-256; a changed layout changes the number.
 const DOMAIN: &[u8] = b"toolcell receipt v1\n";
@@ -50,10 +50,18 @@ pub(super) enum DraftError {
 }
 
 impl Draft {
-    pub(super) fn new(writer: WriterName, receipt: &impl Serialize) -> Result<Self, DraftError> {
+    pub(super) fn new(writer: WriterName, receipt: &Receipt) -> Result<Self, DraftError> {
+        Self::write(writer, |buffer| spell(receipt, buffer))
+    }
+
+    /// With the JSON text that is written to the buffer.
+    pub(super) fn write(
+        writer: WriterName,
+        text: impl FnOnce(&mut Vec<u8>) -> Result<(), JsonError>,
+    ) -> Result<Self, DraftError> {
         let mut buffer = Vec::with_capacity(2048);
         buffer.resize(HEADER_MAX, 0);
-        serde_json::to_writer(&mut buffer, receipt).map_err(DraftError::Json)?;
+        text(&mut buffer).map_err(DraftError::Json)?;
         let hasher = hash_text(writer, &buffer[HEADER_MAX..]);
         buffer.extend_from_slice(END);
         if buffer.len() > LINE_MAX {
@@ -127,11 +135,11 @@ impl<'a> Entry<'a> {
 
     pub(super) fn sealed(&self, receipt: Receipt) -> Sealed {
         Sealed {
-            writer: self.writer.to_string(),
+            writer: self.writer.to_string().into(),
             sequence: self.sequence,
             previous: self.previous,
             hash: self.hash,
-            receipt,
+            receipt: Box::new(receipt),
         }
     }
 }
@@ -176,7 +184,7 @@ mod tests {
             let mut draft = Draft::new(writer(), &receipt).expect("fits");
             let (hash, line) = draft.line(writer(), sequence, genesis(writer()));
             let sealed: Sealed = serde_json::from_slice(line).expect("is JSON");
-            assert_eq!((sealed.sequence, sealed.hash, &sealed.receipt), (sequence, hash, &receipt));
+            assert_eq!((sealed.sequence, sealed.hash, &*sealed.receipt), (sequence, hash, &receipt));
             assert_eq!(serde_json::to_vec(&sealed).expect("serialises"), line[..line.len() - 1]);
             let entry = Entry::parse(&line[..line.len() - 1]).expect("reads back");
             assert!(entry.is_genuine());

@@ -114,8 +114,8 @@ impl ReceiptLog {
     /// Appends a receipt to the chain. It is in the file when this returns, and durable and signed soon after.
     ///
     /// After an error nothing of the receipt is in the log, and sealing can be tried again.
-    pub fn seal(&self, receipt: Receipt) -> Result<Sealed, SealError> {
-        let shared = &*self.shared;
+    pub fn seal(&self, receipt: impl Into<Box<Receipt>>) -> Result<Sealed, SealError> {
+        let (shared, receipt) = (&*self.shared, receipt.into());
         let mut draft = Draft::new(shared.writer, &receipt).map_err(|error| match error {
             DraftError::Json(error) => SealError::Json(error),
             DraftError::TooLong(bytes) => SealError::TooLong { bytes },
@@ -127,7 +127,7 @@ impl ReceiptLog {
             // A full channel means that the thread is about to look anyway.
             let _ = wake.try_send(());
         }
-        Ok(Sealed { writer: shared.writer.to_string(), sequence, previous, hash, receipt })
+        Ok(Sealed { writer: shared.writer_text.clone(), sequence, previous, hash, receipt })
     }
 
     /// Makes everything sealed so far durable and signs it. Answers none where there is nothing new to sign.
@@ -239,6 +239,7 @@ struct Shared {
     options: Options,
     signer: Signer,
     writer: WriterName,
+    writer_text: Arc<str>,
     chain: Mutex<Chain>,
     notary: Mutex<Notary>,
     trouble: Mutex<Option<String>>,
@@ -278,6 +279,7 @@ impl Shared {
             options,
             signer,
             writer: name,
+            writer_text: name.to_string().into(),
             chain: Mutex::new(chain),
             notary: Mutex::new(notary),
             trouble: Mutex::new(None),

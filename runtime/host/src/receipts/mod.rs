@@ -42,6 +42,7 @@ mod list;
 mod log;
 mod problem;
 mod slot;
+mod spell;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -25,6 +25,7 @@ fn setup(limits: &[(Limit, u64)]) -> Setup {
         started: UnixMillis(1_700_000_000_123),
         randomness: super::Randomness { key: std::sync::Arc::new([7; 32]), stream: 1 },
         sink: None,
+        egress: None,
         kv: None,
         secrets: Arc::default(),
         callees: None,

@@ -275,7 +275,8 @@ fn an_entry_that_hashes_well_but_is_no_receipt_shows() {
     let path = segment(dir.path(), &writer, 1);
     let last: Sealed = serde_json::from_str(&lines(&path)[29]).expect("reads");
     let name = files::WriterName::parse(writer.as_bytes()).expect("a name");
-    let mut draft = entry::Draft::new(name, &["no receipt"]).map_err(|_| ()).expect("fits");
+    let mut draft =
+        entry::Draft::write(name, |text| serde_json::to_writer(text, &["no receipt"])).map_err(|_| ()).expect("fits");
     let (_, line) = draft.line(name, 31, last.hash);
     OpenOptions::new().append(true).open(&path).expect("opens").write_all(line).expect("written");
     let report = check(dir.path());
