@@ -1,0 +1,180 @@
+//! Puts secrets into a request, at the last moment and after every check.
+//!
+//! The copies that HTTP needs (a header's bytes, the request line, TLS's buffers) live as long as the request does, and the
+//! allocator gets them back unwiped; only what is built here is wiped.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use toolcell_core::net::{Placement, Target};
+use zeroize::Zeroizing;
+
+use super::headers::shown;
+use super::{BadRequest, EgressError, EgressSession, SecretGrant};
+
+/// The secrets that go with a request.
+#[derive(Default)]
+pub(super) struct Bound<'a>(Vec<&'a SecretGrant>);
+
+/// Where a placement goes, to find two that want the same place.
+#[derive(PartialEq)]
+enum Place<'a> {
+    Header(HeaderName),
+    Query(&'a str),
+}
+
+/// The secrets bound to this target, if the guest's request leaves room for them.
+pub(super) fn bound<'a>(
+    session: &'a EgressSession,
+    target: &Target,
+    headers: &HeaderMap,
+) -> Result<Bound<'a>, EgressError> {
+    let secrets: Vec<_> = session.secrets.iter().filter(|secret| secret.destination.covers(target)).collect();
+    let mut places = Vec::with_capacity(secrets.len());
+    for secret in &secrets {
+        let refuse = |problem| EgressError::Secret { name: secret.name.clone(), problem };
+        if session.redact.is_none() {
+            return Err(refuse("nothing would keep it out of the answer"));
+        }
+        let place = place(&secret.placement).ok_or_else(|| refuse("its header has no valid name"))?;
+        match &place {
+            Place::Header(name) if headers.contains_key(name) => {
+                return Err(EgressError::BadRequest(BadRequest::Credentials(shown(name))));
+            }
+            Place::Query(name) if target.query.as_deref().is_some_and(|query| has_parameter(query, name)) => {
+                return Err(EgressError::BadRequest(BadRequest::Parameter((*name).to_owned())));
+            }
+            _ if places.contains(&place) => return Err(refuse("another secret is bound to the same place")),
+            _ => places.push(place),
+        }
+    }
+    if !secrets.is_empty() && (headers.contains_key(header::RANGE) || headers.contains_key(header::IF_RANGE)) {
+        return Err(EgressError::BadRequest(BadRequest::Range));
+    }
+    Ok(Bound(secrets))
+}
+
+impl Bound<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts the values into the headers and the query, and tells who has to know.
+    pub(super) fn inject(
+        &self,
+        session: &EgressSession,
+        headers: &mut HeaderMap,
+        target: &mut Target,
+    ) -> Result<(), EgressError> {
+        let origin = target.origin();
+        for secret in &self.0 {
+            let refuse = |problem| EgressError::Secret { name: secret.name.clone(), problem };
+            session.notes.secret_used(&secret.name, &origin);
+            match &secret.placement {
+                Placement::Header { prefix, .. } => {
+                    let mut text = Zeroizing::new(prefix.clone().into_bytes());
+                    secret.value.expose(&mut |value| text.extend_from_slice(value));
+                    let name = header_of(&secret.placement).ok_or_else(|| refuse("its header has no valid name"))?;
+                    headers.insert(name, value_of(&text).ok_or_else(|| refuse("its value cannot stand in a header"))?);
+                }
+                Placement::Basic { user } => {
+                    let mut text = Zeroizing::new(format!("{user}:").into_bytes());
+                    secret.value.expose(&mut |value| text.extend_from_slice(value));
+                    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(&*text)).into_bytes());
+                    let value = value_of(&text).ok_or_else(|| refuse("its value cannot stand in a header"))?;
+                    headers.insert(header::AUTHORIZATION, value);
+                }
+                Placement::Query { name } => {
+                    let query = target.query.get_or_insert_default();
+                    if !query.is_empty() {
+                        query.push('&');
+                    }
+                    query.push_str(name);
+                    query.push('=');
+                    secret.value.expose(&mut |value| percent_encode(query, value));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn place(placement: &Placement) -> Option<Place<'_>> {
+    match placement {
+        Placement::Query { name } => Some(Place::Query(name)),
+        _ => header_of(placement).map(Place::Header),
+    }
+}
+
+fn header_of(placement: &Placement) -> Option<HeaderName> {
+    match placement {
+        Placement::Header { name, .. } => name.parse().ok(),
+        Placement::Basic { .. } => Some(header::AUTHORIZATION),
+        Placement::Query { .. } => None,
+    }
+}
+
+fn value_of(text: &[u8]) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Whether a query has a parameter of this name, however the guest encoded it.
+fn has_parameter(query: &str, name: &str) -> bool {
+    query.split(['&', ';']).any(|pair| {
+        let written = pair.split('=').next().unwrap_or(pair).as_bytes();
+        let mut decoded = Vec::with_capacity(written.len());
+        let mut at = 0;
+        while at < written.len() {
+            let digits = written.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+            match digits.filter(|_| written[at] == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+                Some(byte) => {
+                    decoded.push(byte);
+                    at += 3;
+                }
+                None => {
+                    decoded.push(written[at]);
+                    at += 1;
+                }
+            }
+        }
+        // Frameworks read `key[]` as another value of `key`.
+        decoded.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"["))
+    })
+}
+
+fn percent_encode(query: &mut String, value: &[u8]) {
+    for byte in value {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            query.push(char::from(*byte));
+        } else {
+            query.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                query.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_found_however_it_is_written() {
+        for query in ["key=1", "a=b&key=1", "a;key", "%6Bey=1", "%6b%65%79=1", "key[]=1", "key%5B%5D=1"] {
+            assert!(has_parameter(query, "key"), "{query}");
+        }
+        for query in ["", "keys=1", "a=key", "mykey=1", "%6Beys=1", "%6", "a=b"] {
+            assert!(!has_parameter(query, "key"), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_encoded_so_that_it_stays_one_value() {
+        let mut query = String::new();
+        percent_encode(&mut query, "a&b=c #\r\n%é".as_bytes());
+        assert_eq!(query, "a%26b%3Dc%20%23%0D%0A%25%C3%A9");
+    }
+}
