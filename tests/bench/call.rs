@@ -135,7 +135,7 @@ impl Bare {
             randomness: boundary::Randomness { key: Arc::new([0; 32]), stream: 0 },
             sink: None,
             egress: None,
-        kv: None,
+            kv: None,
             secrets: Arc::default(),
             callees: None,
             interceptor: None,

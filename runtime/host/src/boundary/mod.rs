@@ -13,7 +13,7 @@ mod budget;
 mod cli;
 mod clocks;
 mod crossing;
-mod egress;
+
 mod ends;
 mod filesystem;
 mod functions;
@@ -24,6 +24,7 @@ mod log;
 mod meter;
 mod offer;
 mod offers;
+mod outgoing;
 mod random;
 mod sockets;
 #[cfg(test)]
@@ -50,13 +51,13 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use wasmtime_wasi_http::p2::bindings::http as wasi_http;
 use wasmtime_wasi_io::bindings::wasi::io as wasi_io;
 
-pub use self::egress::Egress;
 pub use self::crossing::{Crossed, Door, Entry, Interceptor, WrongAnswer};
 pub use self::ends::{Exhausted, Exited, Refused, classify};
 pub use self::functions::{FUNCTIONS, FunctionId};
 pub use self::kv::Kv;
 pub use self::meter::Meter;
 pub use self::offer::{Offer, offered};
+pub use self::outgoing::Egress;
 pub use self::toolbox::{Called, Callees, NoResult};
 
 use self::budget::{Budget, Shared};
@@ -142,7 +143,7 @@ pub struct CallState {
     config: Arc<BTreeMap<String, String>>,
     filesystem: WasiFilesystemCtx,
     http: WasiHttpCtx,
-    egress: egress::Outgoing,
+    egress: outgoing::Outgoing,
     kv: Option<Kv>,
     secrets: Arc<BTreeSet<String>>,
     callees: Option<Arc<dyn Callees>>,
@@ -152,7 +153,8 @@ pub struct CallState {
 impl CallState {
     /// The state at the beginning of a call; its time begins now.
     pub fn new(setup: Setup) -> Self {
-        let Setup { limits, mounts, config, started, randomness, sink, egress, kv, secrets, callees, interceptor } = setup;
+        let Setup { limits, mounts, config, started, randomness, sink, egress, kv, secrets, callees, interceptor } =
+            setup;
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.get(Limit::Handles)).unwrap_or(usize::MAX));
         Self {
@@ -170,7 +172,7 @@ impl CallState {
             config,
             filesystem: WasiFilesystemCtx::default(),
             http: http::context(),
-            egress: egress::Outgoing,
+            egress: outgoing::Outgoing::new(egress),
             kv,
             secrets,
             callees,

@@ -48,7 +48,6 @@ struct Hop {
     target: Target,
     /// As the guest gave them.
     headers: HeaderMap,
-    body: Prepared,
 }
 
 impl Door {
@@ -92,13 +91,13 @@ impl Door {
         let mut allowed = admit(session, &parts.method, &target)?;
         // Refused before the guest's body is waited for.
         headers::outgoing(&parts.headers, &target, &limits)?;
-        let body = Prepared::read(body).await?;
-        let mut hop = Hop { method: parts.method, target, headers: parts.headers, body };
+        let mut body = Prepared::read(body).await?;
+        let mut hop = Hop { method: parts.method, target, headers: parts.headers };
         for hops in 0..=MAX_HOPS {
-            let Some(body) = hop.body.outgoing(&session.meter, limits) else {
+            let Some(sent) = body.outgoing(&session.meter, limits) else {
                 return Err(EgressError::Protocol("it redirects a body that was not kept".to_owned()));
             };
-            let (answer, connection) = self.exchange(session, &hop, &allowed, body, limits).await?;
+            let (answer, connection) = self.exchange(session, &hop, &allowed, sent, limits).await?;
             let elsewhere = points_elsewhere(answer.status()) && answer.headers().contains_key(header::LOCATION);
             if allowed.redirects == Redirects::Return || !elsewhere {
                 return receive(session, answer, limits, deadline, connection);
@@ -110,7 +109,7 @@ impl Door {
             hop.target = next_target(&hop.target, answer.headers())?;
             hop.method = method;
             if with_body == WithBody::No {
-                hop.body = Prepared::Whole(bytes::Bytes::new());
+                body = Prepared::Whole(bytes::Bytes::new());
                 for name in [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::CONTENT_LOCATION] {
                     hop.headers.remove(name);
                 }

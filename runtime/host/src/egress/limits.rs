@@ -93,6 +93,14 @@ impl HttpMeter {
         self.wire.load(Ordering::Relaxed)
     }
 
+    /// Adds what a call used that the owner of this meter made. It had no more than was left here.
+    pub(crate) fn pay(&self, used: &toolcell_core::receipt::Used) {
+        self.requests.fetch_add(used.http_requests, Ordering::Relaxed);
+        self.sent.fetch_add(used.http_sent_bytes, Ordering::Relaxed);
+        self.received.fetch_add(used.http_received_bytes, Ordering::Relaxed);
+        self.wire.fetch_add(used.http_received_bytes, Ordering::Relaxed);
+    }
+
     pub(super) fn request(&self, limits: &HttpLimits) -> Result<(), Over> {
         charge(&self.requests, 1, "http_requests", limits.requests)
     }

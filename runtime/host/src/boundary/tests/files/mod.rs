@@ -60,7 +60,7 @@ impl Guest {
         self.open_as(path, PathFlags::SYMLINK_FOLLOW, open, flags)
     }
 
-    fn denied(&self) -> u64 {
+    fn denied(&mut self) -> u64 {
         self.state.denied().iter().map(|denied| denied.count).sum()
     }
 

@@ -150,7 +150,9 @@ impl Seen {
     fn request(&self, error: EgressError) -> HttpError {
         match error {
             EgressError::Denied { .. } => HttpError::HttpRequestDenied,
-            EgressError::BadRequest(_) | EgressError::Secret { .. } => HttpError::InternalError(Some(error.to_string())),
+            EgressError::BadRequest(_) | EgressError::Secret { .. } => {
+                HttpError::InternalError(Some(error.to_string()))
+            }
             EgressError::Resolve { detail, .. } => HttpError::DnsError { rcode: Some(detail), info_code: None },
             EgressError::Connect { kind, .. } => match kind {
                 std::io::ErrorKind::ConnectionRefused => HttpError::ConnectionRefused,
