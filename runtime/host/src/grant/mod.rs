@@ -24,7 +24,7 @@ pub use approval::{Approval, Approvals, Inert};
 pub use question::{Decision, Question};
 
 use crate::boundary::Mount;
-use crate::policy::{Allow, Hint, KvQuota, Pattern, Policy, Redirects, Rule, Subject};
+use crate::policy::{Allow, Hint, KvQuota, Pattern, Policy, Redirects, Rule, Source, Subject};
 
 /// What one call may really do.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub struct Grant {
     pub(crate) calls: Arc<[Pattern]>,
     /// The claims of the author that policy confirms; only what is `Some(true)` may be relied on.
     pub(crate) hints_confirmed: Hints,
+    /// The rules that name the tool, sorted by name.
+    pub(crate) rules: Vec<Said>,
     /// What is not in the grant, and why.
     pub(crate) refusals: Vec<Refusal>,
     /// The capabilities, one line each, sorted: what a reviewer approves. Limits are none.
@@ -86,6 +88,15 @@ pub struct GrantedSecret {
     pub placement: Placement,
 }
 
+/// A rule that names a tool.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Said {
+    /// Its name.
+    pub rule: String,
+    /// Who said it, and where.
+    pub source: Source,
+}
+
 /// Something that was requested and not granted, or allowed and not requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -108,6 +119,11 @@ impl Grant {
     /// The folders of a call.
     pub fn mounts(&self) -> &[Mount] {
         &self.mounts
+    }
+
+    /// The rules that name the tool, sorted by name.
+    pub fn rules(&self) -> &[Said] {
+        &self.rules
     }
 
     /// What is not in the grant, and why.
@@ -151,6 +167,7 @@ impl Grant {
             kv: None,
             calls: Arc::new([]),
             hints_confirmed: Hints::default(),
+            rules: Vec::new(),
             refusals: Vec::new(),
             lines: Vec::new(),
             inert: None,
@@ -175,6 +192,9 @@ pub fn grant(
         rules: policy.rules().iter().filter(|rule| rule.whom.names(subject)).collect(),
     };
     let mut grant = Grant::empty(meeting.limits(policy.limits()));
+    let said = |rule: &&Rule| Said { rule: rule.name.clone(), source: rule.source.clone() };
+    grant.rules = meeting.rules.iter().map(said).collect();
+    grant.rules.sort();
     let refusals = &mut grant.refusals;
     grant.mounts = meeting.mounts(refusals);
     grant.config = Arc::new(meeting.config(refusals));
@@ -332,10 +352,7 @@ impl<'a> Meeting<'a> {
     /// The rule to which a line for this tool belongs, in words: of those that name it the first by name, else a new one.
     fn place_for_more(&self) -> (String, Option<String>) {
         let component = self.subject.tool.component();
-        let named = self
-            .rules
-            .iter()
-            .filter(|rule| rule.whom.tools.is_some() && rule.source != crate::policy::Source::InPerson);
+        let named = self.rules.iter().filter(|rule| rule.whom.tools.is_some() && rule.source != Source::InPerson);
         match named.map(|rule| &rule.name).min() {
             Some(name) => (format!("the rule `{name}`"), Some(name.clone())),
             None => (format!("a [[rule]] with `tools = [\"{component}\"]`"), None),

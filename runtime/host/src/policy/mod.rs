@@ -235,8 +235,8 @@ impl Policy {
         }
     }
 
-    /// Reads a file of policy, or every `*.toml` of a folder. `format.md` beside this module's sources says what may stand
-    /// there; `toolcell policy init` writes an example.
+    /// Reads a file of policy, or every `*.toml` of a folder. `toolcell policy init` writes an example of all that may
+    /// stand there, with what holds where two rules speak of the same thing.
     ///
     /// # Errors
     /// All that is wrong, each with file, line and column; nothing is allowed then.
