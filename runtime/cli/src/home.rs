@@ -54,7 +54,10 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
 /// Where the policy is: what was named on the command line, else the home's; none where there is none.
 pub(crate) fn policy_path(paths: &Paths, named: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
     if let Some(path) = named {
-        return Ok(Some(path.to_owned()));
+        // Whole, so that one policy has one digest from wherever it is named.
+        let whole = std::path::absolute(path);
+        let unreadable = |error| CliError::usage(format!("`{}` cannot be a path", path.display())).because(&error);
+        return whole.map(Some).map_err(unreadable);
     }
     // A link that leads nowhere is there: it must not pass for a home without a policy.
     let there = |path: &PathBuf| path.symlink_metadata().is_ok();

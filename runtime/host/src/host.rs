@@ -378,8 +378,9 @@ impl Inner {
 /// What a tool would be granted under a policy, without a host. Reads the component and its signature where a rule asks
 /// for a signer.
 pub fn grant_of(component: &Component, tool: &Tool, tenant: &Tenant, policy: &Policy) -> Grant {
-    let signers = signers(component, policy);
-    let subject = Subject { tool: &tool.id, component: component.digest, signers: &signers, tenant };
+    let unsigned = Subject { tool: &tool.id, component: component.digest, signers: &[], tenant };
+    let signers = signers(component, &unsigned, policy);
+    let subject = Subject { signers: &signers, ..unsigned };
     let approvals = match policy.review() {
         Review::NotRequired => Approvals::NotRequired,
         Review::Required => Approvals::Required(std::collections::BTreeMap::new()),
@@ -388,8 +389,8 @@ pub fn grant_of(component: &Component, tool: &Tool, tenant: &Tenant, policy: &Po
 }
 
 /// The keys of a policy that have signed a component. A signature that does not hold counts like none at all.
-fn signers(component: &Component, policy: &Policy) -> Vec<Signer> {
-    let keys: Vec<Signer> = policy.signers().into_iter().cloned().collect();
+fn signers(component: &Component, subject: &Subject<'_>, policy: &Policy) -> Vec<Signer> {
+    let keys: Vec<Signer> = policy.signers(subject).into_iter().cloned().collect();
     if keys.is_empty() {
         return Vec::new();
     }

@@ -104,6 +104,10 @@ fn check(host: &Arc<Inner>, call: &ToolCall, ledger: &mut Ledger) -> Result<Chec
     receipt.tool.push_str(entry.id.as_str());
     let signature = entry.signature.as_ref().map_err(|not| not_callable(entry, not))?;
     let known = host.known(&component, entry, &call.tenant);
+    if let Some(inert) = known.grant.inert() {
+        let failure = Failure::new(Kind::NotGranted, inert.reason.clone());
+        return Err(Box::new(failure.detail(format!("new: {:?}; gone: {:?}", inert.added, inert.removed))));
+    }
     let granted = &known.grant.limits;
     let limits = call.budget.as_ref().map_or_else(|| granted.clone(), |budget| granted.meet(budget));
     let arguments = call.arguments.parse(&limits).map_err(|error| unreadable(&error))?;

@@ -33,6 +33,8 @@ pub struct Grant {
     pub(crate) limits: Limits,
     /// The folders of a call.
     pub(crate) mounts: Arc<[Mount]>,
+    /// The rule that mounts the folder at each place.
+    pub(crate) mounted_by: BTreeMap<String, String>,
     /// The settings that a call may read.
     pub(crate) config: Arc<BTreeMap<String, String>>,
     /// Whether the engine may have garbage collection and exceptions.
@@ -160,6 +162,7 @@ impl Grant {
         Self {
             limits,
             mounts: Arc::new([]),
+            mounted_by: BTreeMap::new(),
             config: Arc::default(),
             extended: false,
             network: Arc::new([]),
@@ -196,7 +199,9 @@ pub fn grant(
     grant.rules = meeting.rules.iter().map(said).collect();
     grant.rules.sort();
     let refusals = &mut grant.refusals;
-    grant.mounts = meeting.mounts(refusals);
+    let mounts = meeting.mounts(refusals);
+    grant.mounted_by = mounts.iter().map(|(rule, mount)| (mount.guest.clone(), rule.name.clone())).collect();
+    grant.mounts = mounts.into_iter().map(|(_, mount)| mount).collect();
     grant.config = Arc::new(meeting.config(refusals));
     grant.network = meeting.network(refusals).into();
     grant.secrets = meeting.secrets(refusals).into();

@@ -15,8 +15,11 @@ fn a_whole_policy_says_what_it_says() {
     let age = SecretStore::Age { file: desk.at("secrets.age"), identity: desk.at("identity.txt") };
     assert_eq!(policy.secret_stores()[2], age);
     assert!(policy.tenant_matters());
-    assert_eq!(policy.signers().len(), 1);
     let rule = &policy.rules()[0];
+    let (search, json) = ("search.query".parse().expect("an id"), "json.query".parse().expect("an id"));
+    let (digest, tenant) = (Digest::of(b"abc"), toolcell_core::Tenant("acme".into()));
+    let asked = |tool| policy.signers(&Subject { tool, component: digest, signers: &[], tenant: &tenant }).len();
+    assert_eq!((asked(&search), asked(&json)), (1, 0), "only a rule for the tool asks for a signature");
     assert_eq!(rule.name, "search the docs");
     assert_eq!(rule.source, Source::File { path: desk.at("policy.toml"), line: 18 });
     assert_eq!(rule.whom.tools.as_ref().map(BTreeSet::len), Some(2));
