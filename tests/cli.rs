@@ -211,3 +211,64 @@ fn an_empty_home_says_what_to_do_next() {
     assert!(ended(verify.unwrap()).2.contains("no receipts yet"));
     assert!(!Path::new(&folder.path().join("new")).exists(), "a look writes nothing");
 }
+
+#[test]
+fn a_policy_is_begun_checked_explained_and_held_to() {
+    let home = Home::new();
+    let file = home.0.path().join("policy.toml");
+    assert!(home.run(&["policy", "check"]).1.contains("nothing is allowed"));
+    assert_eq!(home.run(&["policy", "init"]).0, 0);
+    let (exit, _, err) = home.run(&["policy", "init"]);
+    assert!(exit == 1 && err.contains("there is a policy already"), "{err}");
+    let (exit, out, err) = home.run(&["policy", "check"]);
+    assert!(exit == 0 && out.contains("0 rules"), "{out}{err}");
+
+    fs::write(
+        &file,
+        r#"version = 1
+[[rule]]
+name = "short"
+tools = ["ends"]
+limits = { fuel = 1_000_000 }
+network = [{ url = "https://api.example.com/v1/", methods = ["GET"] }]
+"#,
+    )
+    .unwrap();
+    assert_eq!(home.run(&["run", "ends.spin"]).0, 4, "the rule's fuel holds");
+    let (exit, out, _) = home.run(&["policy", "explain", "ends.spin"]);
+    assert!(exit == 0 && out.contains("`short`") && out.contains("policy.toml:2"), "{out}");
+    assert!(out.contains("network GET https://api.example.com/v1/"), "{out}");
+    let (exit, out, _) = home.run(&["policy", "explain", "ends.spin", "--json"]);
+    let whole: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((exit, whole["limits"]["fuel"].as_u64()), (0, Some(1_000_000)));
+    let ask = |method: &str| {
+        home.run(&["policy", "explain", "ends.spin", "--request", method, "https://api.example.com/v1/x"])
+    };
+    assert!(ask("GET").0 == 0 && ask("GET").1.contains("by rule `short`"), "{}", ask("GET").1);
+    assert!(ask("POST").0 == 3 && ask("POST").1.contains("and not POST"), "{}", ask("POST").1);
+    let (_, out, _) = home.run(&["inspect", "ends.spin", "--json"]);
+    let inspected: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(inspected["tools"][0]["grant"]["rules"][0]["rule"], "short");
+
+    let elsewhere = home.0.path().join("none.toml");
+    fs::write(&elsewhere, "version = 1\n").unwrap();
+    let (exit, out, err) = home.run(&["run", "ends.double", "--value", "2", "--policy", elsewhere.to_str().unwrap()]);
+    assert!(exit == 0 && out.trim() == "4", "{out}{err}");
+
+    fs::write(&file, "version = 1\nrul = 1\n[[rule]]\ntools = []\n").unwrap();
+    let (exit, out, _) = home.run(&["policy", "check"]);
+    assert!(exit == 1 && out.contains("policy.toml:2:1: a policy has no key `rul`; the nearest is `rule`"), "{out}");
+    assert!(out.contains("policy.toml:4:9: an empty list means none, never all"), "{out}");
+    let (_, out, _) = home.run(&["policy", "check", "--json"]);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((told["ok"].as_bool(), told["problems"][0]["line"].as_u64()), (Some(false), Some(2)));
+    let (exit, out, err) = home.run(&["run", "ends.double", "--value", "2"]);
+    assert!(
+        exit == 1 && out.is_empty() && err.contains("nothing is allowed"),
+        "a policy that cannot be read allows nothing"
+    );
+
+    fs::create_dir(home.0.path().join("policy.d")).unwrap();
+    let (exit, _, err) = home.run(&["run", "ends.double", "--value", "2"]);
+    assert!(exit == 1 && err.contains("there are two policies"), "{err}");
+}

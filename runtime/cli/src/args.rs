@@ -38,6 +38,8 @@ pub(crate) enum Command {
     /// Runs one tool and prints its result as JSON.
     #[command(after_help = exit::TABLE, after_long_help = format!("{RUN_HELP}\n\n{}", exit::TABLE))]
     Run(RunArgs),
+    /// Checks, explains or begins a policy: what tools may do.
+    Policy(PolicyArgs),
     /// Reads the receipt log.
     Receipts(ReceiptsArgs),
     /// Prints a completion script for a shell.
@@ -106,6 +108,14 @@ pub(crate) struct Folders {
     pub(crate) tools: Vec<PathBuf>,
 }
 
+/// Where policy is read.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Allowed {
+    /// A file of policy or a folder of them, in place of the home's `policy.toml` or `policy.d`.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
@@ -121,6 +131,8 @@ pub(crate) struct InspectArgs {
     pub(crate) target: String,
     #[command(flatten)]
     pub(crate) folders: Folders,
+    #[command(flatten)]
+    pub(crate) allowed: Allowed,
     /// Prints everything as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -142,6 +154,8 @@ pub(crate) struct RunArgs {
 pub(crate) struct RunOptions {
     #[command(flatten)]
     pub(crate) folders: Folders,
+    #[command(flatten)]
+    pub(crate) allowed: Allowed,
     /// The arguments as one JSON object.
     #[arg(long, value_name = "TEXT", group = "whole")]
     pub(crate) json: Option<String>,
@@ -183,6 +197,7 @@ pub(crate) struct RunOptions {
 /// The options above that take a value, and those that take none, for telling them from the tool's own pairs.
 pub(crate) const RUN_WITH_VALUE: &[&str] = &[
     "--tools",
+    "--policy",
     "--json",
     "--args-file",
     "--mount",
@@ -195,6 +210,63 @@ pub(crate) const RUN_WITH_VALUE: &[&str] = &[
 ];
 /// See [`RUN_WITH_VALUE`].
 pub(crate) const RUN_WITHOUT_VALUE: &[&str] = &["--extended-engine", "--outcome", "--quiet", "-q"];
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(crate) command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Reads a policy and tells all that is wrong with it, each with its place.
+    Check(PolicyCheckArgs),
+    /// Says what a tool is granted, what it is not, why, and which rule decides.
+    Explain(PolicyExplainArgs),
+    /// Writes a policy to begin with: it allows nothing and explains every key.
+    Init(PolicyInitArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyCheckArgs {
+    /// The file or folder; without it, the home's.
+    pub(crate) path: Option<PathBuf>,
+    /// Prints the findings as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyExplainArgs {
+    /// The tool: `component.function`, or a short form that is unambiguous.
+    pub(crate) tool: String,
+    /// Would this request be allowed? Such as `--request GET https://api.example.com/v1/items`.
+    #[arg(long, num_args = 2, value_names = ["METHOD", "URL"], group = "question")]
+    pub(crate) request: Option<Vec<String>>,
+    /// Would it have this secret, by the manifest's name?
+    #[arg(long, value_name = "NAME", group = "question")]
+    pub(crate) secret: Option<String>,
+    /// Would it see a folder at this place?
+    #[arg(long, value_name = "GUEST", group = "question")]
+    pub(crate) mount: Option<String>,
+    /// On whose behalf it is called.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
+    #[command(flatten)]
+    pub(crate) folders: Folders,
+    #[command(flatten)]
+    pub(crate) allowed: Allowed,
+    /// Prints the grant or the answer as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyInitArgs {
+    /// Where to write it; without it, the home's `policy.toml`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) path: Option<PathBuf>,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct ReceiptsArgs {

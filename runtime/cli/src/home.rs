@@ -1,6 +1,6 @@
 //! Opens a host over the home of the user.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -51,6 +51,46 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
             .because(&error)
             .next("Check that the home folder can be written, or set TOOLCELL_HOME to another one.")
     })
+}
+
+/// Where the policy is: what was named on the command line, else the home's; none where there is none.
+pub(crate) fn policy_path(paths: &Paths, named: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
+    if let Some(path) = named {
+        // Whole, so that one policy has one digest from wherever it is named.
+        let whole = std::path::absolute(path);
+        let unreadable = |error| CliError::usage(format!("`{}` cannot be a path", path.display())).because(&error);
+        return whole.map(Some).map_err(unreadable);
+    }
+    // A link that leads nowhere is there: it must not pass for a home without a policy.
+    let there = |path: &PathBuf| path.symlink_metadata().is_ok();
+    let (file, folder) = (paths.policy_file(), paths.policy_folder());
+    match (there(&file), there(&folder)) {
+        (true, true) => {
+            Err(CliError::failed(format!("there are two policies: `{}` and `{}`", file.display(), folder.display()))
+                .next("Move the file into the folder, or remove one of the two."))
+        }
+        (true, false) => Ok(Some(file)),
+        (false, true) => Ok(Some(folder)),
+        (false, false) => Ok(None),
+    }
+}
+
+/// The policy; nothing is allowed where there is none, and nothing is done where it cannot be read.
+pub(crate) fn policy(paths: &Paths, named: Option<&Path>) -> Result<Policy, CliError> {
+    let Some(path) = policy_path(paths, named)? else { return Ok(Policy::deny_all()) };
+    Policy::load(&path).map_err(|problems| {
+        let mut error = CliError::failed("the policy cannot be used, so nothing is allowed");
+        error.causes.extend(problems.problems.iter().map(|problem| terminal_line(&problem.to_string())));
+        if problems.more > 0 {
+            error.causes.push(format!("there are {} more problems", problems.more));
+        }
+        error.next(format!("Mend it, then `toolcell policy check {}`.", path.display()))
+    })
+}
+
+/// A line that cannot act on the terminal, whatever a path or a key of it holds.
+fn terminal_line(text: &str) -> String {
+    toolcell_host::schema::inert(text, 4_096)
 }
 
 /// A fresh name for a call.

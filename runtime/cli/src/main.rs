@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::List(args) => commands::list::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Run(args) => commands::run::run(args),
+        Command::Policy(args) => commands::policy::run(&args),
         Command::Receipts(args) => commands::receipts::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
     };

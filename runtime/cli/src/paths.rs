@@ -63,6 +63,16 @@ impl Paths {
         self.data.join("tools")
     }
 
+    /// The policy, where it is one file.
+    pub(crate) fn policy_file(&self) -> PathBuf {
+        self.data.join("policy.toml")
+    }
+
+    /// The policy, where it is several files.
+    pub(crate) fn policy_folder(&self) -> PathBuf {
+        self.data.join("policy.d")
+    }
+
     /// The receipt log.
     pub(crate) fn receipts(&self) -> PathBuf {
         self.data.join("receipts")

@@ -375,8 +375,9 @@ pub fn grant_of(
     policy: &Policy,
     approvals: &BTreeMap<ToolId, Approval>,
 ) -> Grant {
-    let signers = signers(component, policy);
-    let subject = Subject { tool: &tool.id, component: component.digest, signers: &signers, tenant };
+    let unsigned = Subject { tool: &tool.id, component: component.digest, signers: &[], tenant };
+    let signers = signers(component, &unsigned, policy);
+    let subject = Subject { signers: &signers, ..unsigned };
     let approvals = match policy.review() {
         Review::NotRequired => Approvals::NotRequired,
         // One of all of them: the others are other tools' business, and there may be many.
@@ -388,8 +389,8 @@ pub fn grant_of(
 }
 
 /// The keys of a policy that have signed a component. A signature that does not hold counts like none at all.
-fn signers(component: &Component, policy: &Policy) -> Vec<Signer> {
-    let keys: Vec<Signer> = policy.signers().into_iter().cloned().collect();
+fn signers(component: &Component, subject: &Subject<'_>, policy: &Policy) -> Vec<Signer> {
+    let keys: Vec<Signer> = policy.signers(subject).into_iter().cloned().collect();
     if keys.is_empty() {
         return Vec::new();
     }

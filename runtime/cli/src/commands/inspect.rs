@@ -4,15 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use toolcell_core::manifest::Capabilities;
 use toolcell_core::types::Type;
 use toolcell_core::units::Bytes;
-use toolcell_core::{Kind, ToolId};
+use toolcell_core::{Kind, Tenant, ToolId};
 use toolcell_host::boundary::{Offer, offered};
 use toolcell_host::catalog::{State, Tool};
 use toolcell_host::schema::{inert, input_schema, output_schema};
-use toolcell_host::{Component, Snapshot};
+use toolcell_host::{Component, Policy, Snapshot, grant_of};
 
 use super::list::first_sentence;
+use super::policy::explain::{grant_json, print_grant};
 use super::print_json;
 use crate::args::InspectArgs;
 use crate::exit::{CliError, Exit};
@@ -22,24 +24,25 @@ use crate::terminal::{Style, out, say};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Exit, CliError> {
     let paths = Paths::from_environment()?;
+    let policy = home::policy(&paths, args.allowed.policy.as_deref())?;
     let path = Path::new(&args.target);
     // A file is inspected where it lies; nothing about it is taken from the tools folder.
     if path.extension().is_some_and(|ending| ending == "wasm") && path.exists() {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let snapshot = home::look(&paths, &[folder.to_owned()])?;
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        return show(&*find(&snapshot, stem)?, None, args.json);
+        return show(&*find(&snapshot, stem)?, None, &policy, args.json);
     }
     let snapshot = home::look(&paths, &args.folders.tools)?;
     if snapshot.component(&args.target).is_some() {
-        return show(&*find(&snapshot, &args.target)?, None, args.json);
+        return show(&*find(&snapshot, &args.target)?, None, &policy, args.json);
     }
     // A tool that cannot be called can be looked at all the same.
     if let Some((component, tool)) = snapshot.tools().find(|(_, tool)| tool.id.as_str() == args.target) {
-        return show(component, Some(tool), args.json);
+        return show(component, Some(tool), &policy, args.json);
     }
     match snapshot.resolve(&args.target, None) {
-        Ok((component, index)) => show(&component, Some(&component.tools[index]), args.json),
+        Ok((component, index)) => show(&component, Some(&component.tools[index]), &policy, args.json),
         Err(failure) => {
             let mut error = CliError::failed(failure.message.clone());
             error.causes.clone_from(&failure.hints);
@@ -68,7 +71,7 @@ fn find(snapshot: &Snapshot, name: &str) -> Result<Arc<Component>, CliError> {
     }
 }
 
-fn show(component: &Component, only: Option<&Tool>, as_json: bool) -> Result<Exit, CliError> {
+fn show(component: &Component, only: Option<&Tool>, policy: &Policy, as_json: bool) -> Result<Exit, CliError> {
     let tools: Vec<&Tool> = component.tools.iter().filter(|tool| only.is_none_or(|only| only.id == tool.id)).collect();
     if as_json {
         print_json(&json!({
@@ -81,7 +84,7 @@ fn show(component: &Component, only: Option<&Tool>, as_json: bool) -> Result<Exi
             "manifest": component.manifest,
             "manifest_digest": component.manifest_digest,
             "notes": component.notes,
-            "tools": tools.iter().map(|tool| tool_json(component, tool)).collect::<Vec<_>>(),
+            "tools": tools.iter().map(|tool| tool_json(component, tool, policy)).collect::<Vec<_>>(),
         }))?;
         return Ok(Exit::Ok);
     }
@@ -100,17 +103,8 @@ fn show(component: &Component, only: Option<&Tool>, as_json: bool) -> Result<Exi
             out(Style::Dim, "(the author's own words)")
         ));
         say(&format!("{} {}", label(""), text(&manifest.description)));
-        for folder in &manifest.capabilities.filesystem {
-            say(&format!(
-                "{} {:?} {} {}",
-                label("requests"),
-                folder.access,
-                folder.guest,
-                out(Style::Dim, &inert(&folder.reason, 200))
-            ));
-        }
-        for key in &manifest.capabilities.config {
-            say(&format!("{} config key {}", label("requests"), inert(key, 120)));
+        for (request, reason) in requests(&manifest.capabilities) {
+            say(&format!("{} {} {}", label("requests"), inert(&request, 400), out(Style::Dim, &inert(reason, 200))));
         }
     } else {
         say(&format!("{} none: it requests nothing in words", label("manifest")));
@@ -127,8 +121,35 @@ fn show(component: &Component, only: Option<&Tool>, as_json: bool) -> Result<Exi
     for tool in tools {
         say("");
         print_tool(component, tool, only.is_some())?;
+        if only.is_some() {
+            print_grant(&grant_of(component, tool, &Tenant::default(), policy));
+        }
     }
     Ok(Exit::Ok)
+}
+
+/// What a manifest asks for, with the author's reasons.
+fn requests(asked: &Capabilities) -> Vec<(String, &str)> {
+    let mut requests: Vec<(String, &str)> = Vec::new();
+    for folder in &asked.filesystem {
+        requests.push((format!("{:?} {}", folder.access, folder.guest), &folder.reason));
+    }
+    for network in &asked.network {
+        for destination in network.reach.destinations() {
+            requests.push((format!("network {} {destination}", network.methods), &network.reason));
+        }
+    }
+    for secret in &asked.secrets {
+        let line = format!("secret {} to {} {}", secret.name, secret.destination, secret.placement);
+        requests.push((line, &secret.reason));
+    }
+    if let Some(kv) = &asked.kv {
+        let line = format!("kv {} keys, {} each, {} in all", kv.keys, kv.value_bytes, kv.total_bytes);
+        requests.push((line, &kv.reason));
+    }
+    requests.extend(asked.tools.iter().map(|callee| (format!("call {callee}"), "")));
+    requests.extend(asked.config.iter().map(|key| (format!("config key {key}"), "")));
+    requests
 }
 
 fn print_tool(component: &Component, tool: &Tool, whole: bool) -> Result<(), CliError> {
@@ -196,7 +217,7 @@ fn shape(ty: &Type) -> String {
     }
 }
 
-fn tool_json(component: &Component, tool: &Tool) -> Value {
+fn tool_json(component: &Component, tool: &Tool, policy: &Policy) -> Value {
     let docs = docs(component, &tool.id);
     let schemas = tool.signature.as_ref().ok();
     json!({
@@ -206,6 +227,7 @@ fn tool_json(component: &Component, tool: &Tool) -> Value {
         "hints": component.manifest.as_ref().map(|manifest| manifest.hints_of(tool.id.within())),
         "input_schema": schemas.map(|signature| input_schema(signature, docs)),
         "output_schema": schemas.map(|signature| output_schema(signature, docs)),
+        "grant": grant_json(&grant_of(component, tool, &Tenant::default(), policy)),
     })
 }
 

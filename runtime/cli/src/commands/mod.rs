@@ -8,6 +8,7 @@ pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod new;
 mod pairs;
+pub(crate) mod policy;
 pub(crate) mod receipts;
 pub(crate) mod run;
 

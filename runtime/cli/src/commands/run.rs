@@ -9,11 +9,11 @@ use std::time::Duration;
 use clap::{Args as _, FromArgMatches as _};
 use toolcell_core::limits::LIMITS;
 use toolcell_core::manifest::Access;
-use toolcell_core::{Arguments, Event, Events, Limit, Outcome, ToolCall, Toolbox as _};
+use toolcell_core::{Arguments, Event, Events, Limit, Limits, Outcome, ToolCall, Toolbox as _};
 use toolcell_host::{Allow, Host, Pattern, Policy, Rule};
 
 use super::{pairs, print_json};
-use crate::args::{RUN_WITH_VALUE, RUN_WITHOUT_VALUE, RunArgs, RunOptions};
+use crate::args::{Allowed, RUN_WITH_VALUE, RUN_WITHOUT_VALUE, RunArgs, RunOptions};
 use crate::exit::{CliError, Exit};
 use crate::home;
 use crate::paths::Paths;
@@ -22,8 +22,9 @@ use crate::terminal::{Style, err, explain, say};
 pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
     let (later, words) = divide(args.rest)?;
     let options = args.options.and(later);
-    let policy = policy(&options)?;
-    let host = home::open(&Paths::from_environment()?, &options.folders.tools, policy)?;
+    let paths = Paths::from_environment()?;
+    let standing = home::policy(&paths, options.allowed.policy.as_deref())?;
+    let host = home::open(&paths, &options.folders.tools, policy(standing, &options)?)?;
     let arguments = arguments(&host, &args.tool, &options, &words)?;
     let mut call = ToolCall::new(home::call_id()?, args.tool, arguments);
     call.component = options.digest;
@@ -124,10 +125,9 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     Ok(bytes)
 }
 
-/// The options as a policy for this one call.
-fn policy(options: &RunOptions) -> Result<Policy, CliError> {
+/// The standing policy with what the options allow for this one call. Said in person, that decides over files.
+fn policy(mut policy: Policy, options: &RunOptions) -> Result<Policy, CliError> {
     let bad = |error: toolcell_host::PolicyError| CliError::usage("the options make no policy").because(&error);
-    let mut policy = Policy::deny_all();
     for mount in &options.mount {
         let (host, guest, access) = mount_of(mount)?;
         policy = policy.mount(Pattern::Any, Path::new(host), guest, access).map_err(bad)?;
@@ -135,6 +135,10 @@ fn policy(options: &RunOptions) -> Result<Policy, CliError> {
     for pair in &options.config {
         let (key, value) =
             pair.split_once('=').ok_or_else(|| CliError::usage(format!("`{pair}` is no `KEY=VALUE`")))?;
+        if options.config.iter().filter(|other| other.split_once('=').is_some_and(|(name, _)| name == key)).count() > 1
+        {
+            return Err(CliError::usage(format!("the setting `{key}` is given twice")));
+        }
         policy = policy.rule(Rule::new(Pattern::Any, Allow::Config { key: key.to_owned(), value: value.to_owned() }));
     }
     let time = options.timeout.map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX));
@@ -142,7 +146,7 @@ fn policy(options: &RunOptions) -> Result<Policy, CliError> {
         [(Limit::Fuel, options.fuel), (Limit::Memory, options.memory.map(|bytes| bytes.0)), (Limit::Time, time)];
     for (limit, value) in named {
         if let Some(value) = value {
-            policy = policy.limit(limit, value).map_err(bad)?;
+            policy = with_limit(policy, limit, value)?;
         }
     }
     for pair in &options.set_limit {
@@ -154,12 +158,19 @@ fn policy(options: &RunOptions) -> Result<Policy, CliError> {
             return Err(CliError::usage(format!("`{pair}` sets no limit"))
                 .next(format!("Write NAME=NUMBER with one of: {}.", known.join(", "))));
         };
-        policy = policy.limit(limit, value).map_err(bad)?;
+        policy = with_limit(policy, limit, value)?;
     }
     if options.extended_engine {
         policy = policy.rule(Rule::new(Pattern::Any, Allow::ExtendedEngine));
     }
     Ok(policy)
+}
+
+fn with_limit(policy: Policy, limit: Limit, value: u64) -> Result<Policy, CliError> {
+    Limits::default()
+        .with(limit, value)
+        .map_err(|error| CliError::usage("the options make no policy").because(&error))?;
+    Ok(policy.rule(Rule::new(Pattern::Any, Allow::Limit(limit, value))))
 }
 
 fn mount_of(text: &str) -> Result<(&str, &str, Access), CliError> {
@@ -209,6 +220,7 @@ impl RunOptions {
         self.config.extend(later.config);
         self.set_limit.extend(later.set_limit);
         Self {
+            allowed: Allowed { policy: later.allowed.policy.or(self.allowed.policy) },
             json: later.json.or(self.json),
             args_file: later.args_file.or(self.args_file),
             fuel: later.fuel.or(self.fuel),

@@ -57,5 +57,11 @@ pub(super) fn hold(grant: Grant, subject: &Subject<'_>, manifest: Option<Digest>
     let reason =
         format!("`{}` may not be called: {why}; review it with `toolcell approve {}`", subject.tool, subject.tool);
     let inert = Inert { reason, added, removed: approved.difference(&granted).cloned().collect() };
-    Grant { refusals: grant.refusals, lines: grant.lines, inert: Some(inert), ..Grant::empty(grant.limits) }
+    Grant {
+        rules: grant.rules,
+        refusals: grant.refusals,
+        lines: grant.lines,
+        inert: Some(inert),
+        ..Grant::empty(grant.limits)
+    }
 }

@@ -4,7 +4,6 @@
 //! contradict each other, neither holds, because whichever came first would be chance.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::{Meeting, Refusal, words};
 use crate::boundary::Mount;
@@ -16,15 +15,15 @@ pub(super) fn by_authority<T>(said: Vec<T>, source: impl Fn(&T) -> &Source) -> V
     said.into_iter().filter(|entry| !in_person || *source(entry) == Source::InPerson).collect()
 }
 
-impl Meeting<'_> {
-    pub(super) fn mounts(&self, refusals: &mut Vec<Refusal>) -> Arc<[Mount]> {
-        let mut places: BTreeMap<&str, Vec<(&Rule, &Folder)>> = BTreeMap::new();
+impl<'a> Meeting<'a> {
+    pub(super) fn mounts(&self, refusals: &mut Vec<Refusal>) -> Vec<(&'a Rule, Mount)> {
+        let mut places: BTreeMap<&str, Vec<(&'a Rule, &'a Folder)>> = BTreeMap::new();
         for (rule, allow) in self.allowed() {
             if let Allow::Mount(folder) = allow {
                 places.entry(&folder.mount.guest).or_default().push((rule, folder));
             }
         }
-        let mut mounts: BTreeMap<&str, Mount> = BTreeMap::new();
+        let mut mounts: BTreeMap<&str, (&'a Rule, Mount)> = BTreeMap::new();
         for (guest, said) in places {
             let mut said = by_authority(said, |(rule, _)| &rule.source);
             let narrowest = said.iter().map(|(_, folder)| folder.mount.access).min();
@@ -35,7 +34,7 @@ impl Meeting<'_> {
                 continue;
             }
             match self.met_mount(rule, folder) {
-                Ok(mount) => drop(mounts.insert(guest, mount)),
+                Ok(mount) => drop(mounts.insert(guest, (rule, mount))),
                 Err(refusal) => refusals.push(refusal),
             }
         }
@@ -47,7 +46,7 @@ impl Meeting<'_> {
                 words::access(request.access)
             );
             match mounts.get(request.guest.as_str()) {
-                Some(mount) if mount.access >= request.access => {}
+                Some((_, mount)) if mount.access >= request.access => {}
                 Some(_) => refusals.push(self.not_allowed_because(what, "rules mount it read-only", toml)),
                 None => {
                     let why = format!(

@@ -25,7 +25,7 @@ pub use approval::{Approval, Approvals, Inert};
 pub use question::{Decision, Question};
 
 use crate::boundary::Mount;
-use crate::policy::{Allow, Hint, KvQuota, Pattern, Policy, Redirects, Rule, Subject};
+use crate::policy::{Allow, Hint, KvQuota, Pattern, Policy, Redirects, Rule, Source, Subject};
 
 /// What one call may really do.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Grant {
     pub(crate) limits: Limits,
     /// The folders of a call.
     pub(crate) mounts: Arc<[Mount]>,
+    /// The rule that mounts the folder at each place.
+    pub(crate) mounted_by: BTreeMap<String, String>,
     /// The settings that a call may read.
     pub(crate) config: Arc<BTreeMap<String, String>>,
     /// Whether the engine may have garbage collection and exceptions.
@@ -48,6 +50,8 @@ pub struct Grant {
     pub(crate) calls: Arc<[Pattern]>,
     /// The claims of the author that policy confirms; only what is `Some(true)` may be relied on.
     pub(crate) hints_confirmed: Hints,
+    /// The rules that name the tool, sorted by name.
+    pub(crate) rules: Vec<Said>,
     /// What is not in the grant, and why.
     pub(crate) refusals: Vec<Refusal>,
     /// The capabilities, one line each, sorted: what a reviewer approves. Limits are none.
@@ -87,6 +91,15 @@ pub struct GrantedSecret {
     pub placement: Placement,
 }
 
+/// A rule that names a tool.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Said {
+    /// Its name.
+    pub rule: String,
+    /// Who said it, and where.
+    pub source: Source,
+}
+
 /// Something that was requested and not granted, or allowed and not requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -109,6 +122,11 @@ impl Grant {
     /// The folders of a call.
     pub fn mounts(&self) -> &[Mount] {
         &self.mounts
+    }
+
+    /// The rules that name the tool, sorted by name.
+    pub fn rules(&self) -> &[Said] {
+        &self.rules
     }
 
     /// What is not in the grant, and why.
@@ -145,6 +163,7 @@ impl Grant {
         Self {
             limits,
             mounts: Arc::new([]),
+            mounted_by: BTreeMap::new(),
             config: Arc::default(),
             extended: false,
             network: Arc::new([]),
@@ -152,6 +171,7 @@ impl Grant {
             kv: None,
             calls: Arc::new([]),
             hints_confirmed: Hints::default(),
+            rules: Vec::new(),
             refusals: Vec::new(),
             lines: Vec::new(),
             inert: None,
@@ -176,8 +196,13 @@ pub fn grant(
         rules: policy.rules().iter().filter(|rule| rule.whom.names(subject)).collect(),
     };
     let mut grant = Grant::empty(meeting.limits(policy.limits()));
+    let said = |rule: &&Rule| Said { rule: rule.name.clone(), source: rule.source.clone() };
+    grant.rules = meeting.rules.iter().map(said).collect();
+    grant.rules.sort();
     let refusals = &mut grant.refusals;
-    grant.mounts = meeting.mounts(refusals);
+    let mounts = meeting.mounts(refusals);
+    grant.mounted_by = mounts.iter().map(|(rule, mount)| (mount.guest.clone(), rule.name.clone())).collect();
+    grant.mounts = mounts.into_iter().map(|(_, mount)| mount).collect();
     grant.config = Arc::new(meeting.config(refusals));
     grant.network = meeting.network(refusals).into();
     grant.secrets = meeting.secrets(refusals).into();
@@ -333,10 +358,7 @@ impl<'a> Meeting<'a> {
     /// The rule to which a line for this tool belongs, in words: of those that name it the first by name, else a new one.
     fn place_for_more(&self) -> (String, Option<String>) {
         let component = self.subject.tool.component();
-        let named = self
-            .rules
-            .iter()
-            .filter(|rule| rule.whom.tools.is_some() && rule.source != crate::policy::Source::InPerson);
+        let named = self.rules.iter().filter(|rule| rule.whom.tools.is_some() && rule.source != Source::InPerson);
         match named.map(|rule| &rule.name).min() {
             Some(name) => (format!("the rule `{name}`"), Some(name.clone())),
             None => (format!("a [[rule]] with `tools = [\"{component}\"]`"), None),

@@ -7,6 +7,9 @@ use super::choose::contradiction;
 use super::{GrantedNetwork, GrantedSecret, Meeting, Refusal, words};
 use crate::policy::{Allow, AllowedSecret, Rule};
 
+/// The most entries of which each is compared with every other. More are the work of a generator, and are kept as they are.
+const MAX_COMPARED: usize = 512;
+
 impl Meeting<'_> {
     pub(super) fn network(&self, refusals: &mut Vec<Refusal>) -> Vec<GrantedNetwork> {
         let asked = self.manifest.map(|manifest| spread(&manifest.capabilities.network));
@@ -34,6 +37,7 @@ impl Meeting<'_> {
         }
         granted.sort_by(|a, b| order(a).cmp(&order(b)));
         granted.dedup();
+        let granted = widest(granted);
         for (to, request) in asked.into_iter().flatten() {
             if let Some(missing) = missing(&to, &request.methods, &granted) {
                 let met = granted.iter().any(|entry| to.meet(&entry.destination).is_some());
@@ -123,6 +127,27 @@ fn granted(rule: &Rule, allowed: &AllowedSecret, destination: Destination) -> Gr
         destination,
         placement: allowed.placement.clone(),
     }
+}
+
+/// Without the entries that another one covers, so that a reviewer reads each thing once. Of equals the first stays.
+fn widest(granted: Vec<GrantedNetwork>) -> Vec<GrantedNetwork> {
+    if granted.len() > MAX_COMPARED {
+        return granted;
+    }
+    let covers = |one: &GrantedNetwork, other: &GrantedNetwork| {
+        one.redirects == other.redirects
+            && other.networks.iter().all(|network| one.networks.contains(network))
+            && one.destination.meet(&other.destination).as_ref() == Some(&other.destination)
+            && one.methods.meet(&other.methods).as_ref() == Some(&other.methods)
+    };
+    let said = |index: usize, entry: &GrantedNetwork| {
+        let wider = |(place, one): (usize, &GrantedNetwork)| {
+            place != index && covers(one, entry) && (place < index || !covers(entry, one))
+        };
+        granted.iter().enumerate().any(wider)
+    };
+    let widest = granted.iter().enumerate().filter(|(index, entry)| !said(*index, entry));
+    widest.map(|(_, entry)| entry.clone()).collect()
 }
 
 fn order(entry: &GrantedNetwork) -> impl Ord + '_ {

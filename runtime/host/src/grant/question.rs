@@ -23,9 +23,9 @@ pub enum Question<'a> {
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is granted, in these words, by this rule where one rule alone does it.
+    /// It is granted, in these words.
     Granted {
-        /// The rule.
+        /// The rule that decides, where one alone does.
         rule: Option<String>,
         /// What of the grant covers it.
         line: String,
@@ -60,7 +60,7 @@ impl Grant {
                 found.map_or_else(
                     || self.refused(&format!(" {guest}"), &format!("no rule mounts anything at {guest}")),
                     |mount| Decision::Granted {
-                        rule: None,
+                        rule: self.mounted_by.get(*guest).cloned(),
                         line: format!("mount {} {}", mount.guest, words::access(mount.access)),
                     },
                 )

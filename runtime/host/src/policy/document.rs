@@ -59,9 +59,11 @@ impl Draft {
             return;
         }
         let fields = walk.fields(table.get_ref(), 0..0, "a policy", KEYS);
-        match fields.get("version").map(|version| (version.get_ref().as_integer().map(|v| v.as_str()), version)) {
-            Some((Some("1"), _)) => {}
-            Some((_, version)) => {
+        let number =
+            |version: &Value<'_>| version.get_ref().as_integer().and_then(|number| number.as_str().parse().ok());
+        match fields.get("version") {
+            Some(version) if number(version) == Some(VERSION) => {}
+            Some(version) => {
                 walk.refuse(version.span(), format_args!("this version is not known: write `version = {VERSION}`"));
                 return;
             }

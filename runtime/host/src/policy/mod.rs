@@ -235,8 +235,8 @@ impl Policy {
         }
     }
 
-    /// Reads a file of policy, or every `*.toml` of a folder. `format.md` beside this module's sources says what may stand
-    /// there; `toolcell policy init` writes an example.
+    /// Reads a file of policy, or every `*.toml` of a folder. `toolcell policy init` writes an example of all that may
+    /// stand there, with what holds where two rules speak of the same thing.
     ///
     /// # Errors
     /// All that is wrong, each with file, line and column; nothing is allowed then.
@@ -309,9 +309,10 @@ impl Policy {
         &self.secret_stores
     }
 
-    /// Every key that a rule asks a signature of. Where there is none, no signature need be looked for.
-    pub fn signers(&self) -> BTreeSet<&Signer> {
-        self.rules.iter().filter_map(|rule| rule.whom.signers.as_ref()).flatten().collect()
+    /// Every key that a rule for this call asks a signature of. Where there is none, no signature need be looked for.
+    pub fn signers(&self, subject: &Subject<'_>) -> BTreeSet<&Signer> {
+        let asking = self.rules.iter().filter(|rule| rule.whom.signers.is_some() && rule.whom.names_if_signed(subject));
+        asking.filter_map(|rule| rule.whom.signers.as_ref()).flatten().collect()
     }
 
     /// Whether the grant of a tool can differ between tenants. Where it cannot, one grant serves them all.

@@ -320,13 +320,12 @@ fn secret(walk: &Walk<'_>, value: &Value<'_>) -> Option<AllowedSecret> {
         text
     };
     let placement = Placement::from_keys(text("header"), text("prefix"), text("query"), text("basic"));
-    let placement = placement
-        .map_err(|error| {
-            if readable {
-                fields.refuse(error)
-            }
-        })
-        .ok();
+    let placement = placement.map_err(|error| {
+        if readable {
+            fields.refuse(error);
+        }
+    });
+    let placement = placement.ok();
     Some(AllowedSecret { name: name?, from: from?, destination: destination?, placement: placement? })
 }
 

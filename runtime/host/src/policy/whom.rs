@@ -49,11 +49,16 @@ pub struct Subject<'a> {
 impl Whom {
     /// Whether the rule is for this call.
     pub fn names(&self, subject: &Subject<'_>) -> bool {
+        self.names_if_signed(subject)
+            && self.signers.as_ref().is_none_or(|keys| subject.signers.iter().any(|signer| keys.contains(signer)))
+    }
+
+    /// Whether the rule is for this call, whoever has signed the component. Where it is not, no signature need be checked.
+    pub fn names_if_signed(&self, subject: &Subject<'_>) -> bool {
         // What names few is asked first: of many rules nearly all are for other tools.
         self.tools.as_ref().is_none_or(|tools| tools.iter().any(|callee| callee.names(subject.tool)))
             && self.digests.as_ref().is_none_or(|digests| digests.contains(&subject.component))
             && self.tenants.as_ref().is_none_or(|tenants| tenants.contains(&*subject.tenant.0))
-            && self.signers.as_ref().is_none_or(|keys| subject.signers.iter().any(|signer| keys.contains(signer)))
     }
 }
 
