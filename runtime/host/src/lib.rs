@@ -9,6 +9,7 @@ pub mod boundary;
 pub mod catalog;
 pub mod code;
 mod compile;
+pub mod egress;
 mod engine;
 mod grant;
 mod guests;

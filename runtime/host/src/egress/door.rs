@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap};
 use http::{Method, Request, Response, StatusCode, Uri};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -137,6 +138,10 @@ impl Door {
         let connect = self.connect(session, &hop.method, &target, allowed, limits);
         let stream =
             timeout(limits.connect_time, connect).await.unwrap_or(Err(EgressError::Timeout(Phase::Connect)))?;
+        // hyper says nothing of an empty body, and servers then wait for one where the method has a use for it.
+        if body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(&hop.method) {
+            sent.insert(header::CONTENT_LENGTH, 0.into());
+        }
         bound.inject(session, &mut sent, &mut target)?;
         let uri: Uri = target
             .path_and_query()

@@ -55,10 +55,6 @@ pub(super) fn bound<'a>(
 }
 
 impl Bound<'_> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Puts the values into the headers and the query, and tells who has to know.
     pub(super) fn inject(
         &self,
