@@ -90,6 +90,7 @@ pub fn may_dial(address: IpAddr, networks: &[IpNet]) -> Result<(), Class> {
     if named { Ok(()) } else { Err(class) }
 }
 
+#[allow(clippy::match_same_arms, reason = "one arm for each kind of entry in the registries")]
 fn class_v4(address: Ipv4Addr) -> Class {
     match address.octets() {
         [0, ..] => Class::Unspecified,
@@ -109,6 +110,7 @@ fn class_v4(address: Ipv4Addr) -> Class {
     }
 }
 
+#[allow(clippy::match_same_arms, reason = "one arm for each kind of entry in the registries")]
 fn class_v6(address: Ipv6Addr) -> Class {
     let carried = |high: u16, low: u16, otherwise: Class| {
         let [a, b] = high.to_be_bytes();

@@ -127,7 +127,7 @@ pub(super) struct Received {
     incoming: Incoming,
     /// Compressed bytes that were not decoded yet: decoding goes on only as fast as the guest reads.
     compressed: Bytes,
-    decoder: Option<Decoder>,
+    decoder: Option<Box<Decoder>>,
     redact: Option<Arc<dyn Redact>>,
     stream: Option<Box<dyn RedactStream>>,
     trailers: Option<HeaderMap>,
@@ -153,7 +153,7 @@ enum State {
 
 /// What a body on its way in needs to know.
 pub(super) struct Reception {
-    pub(super) decoder: Option<Decoder>,
+    pub(super) decoder: Option<Box<Decoder>>,
     pub(super) redact: Option<Arc<dyn Redact>>,
     pub(super) meter: Arc<HttpMeter>,
     pub(super) limits: HttpLimits,

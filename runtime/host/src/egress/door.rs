@@ -247,9 +247,12 @@ async fn converse(
     // Its result is not lost: the answer, or its body, ends with the same error.
     let connection = Connection(tokio::spawn(connection).abort_handle());
     let answer = tokio::select! {
-        answer = sender.send_request(request) => answer.map_err(|error| match is_head_too_large(&error) {
-            true => EgressError::Over(Over { limit: "http_head_bytes", value: limits.head_bytes as u64 }),
-            false => of_connection(&error).into(),
+        answer = sender.send_request(request) => answer.map_err(|error| {
+            if is_head_too_large(&error) {
+                EgressError::Over(Over { limit: "http_head_bytes", value: limits.head_bytes as u64 })
+            } else {
+                of_connection(&error).into()
+            }
         })?,
         () = interim.1.notified() => {
             return Err(EgressError::Protocol(format!("it has more than {MAX_INTERIM} interim answers before it")));
@@ -274,7 +277,6 @@ fn receive(
     let (parts, incoming) = answer.into_parts();
     let mut given = parts.headers;
     let decoder = match Encoding::of(given.get_all(header::CONTENT_ENCODING).iter()) {
-        Encoding::Plain => None,
         Encoding::Known(decoder) => {
             given.remove(header::CONTENT_ENCODING);
             given.remove(header::CONTENT_LENGTH);
@@ -284,7 +286,7 @@ fn receive(
             let why = "it is encoded in a way that was not asked for, and could hold a secret";
             return Err(EgressError::Protocol(why.to_owned()));
         }
-        Encoding::Other => None,
+        Encoding::Plain | Encoding::Other => None,
     };
     // A fresh head: the reason phrase and whatever else hyper notes stays here.
     let mut head = Response::new(());

@@ -45,7 +45,7 @@ impl Default for HttpLimits {
             wire_bytes: 72 << 20,
             head_bytes: 64 << 10,
             headers: 128,
-            request_time: Duration::from_secs(60),
+            request_time: Duration::from_mins(1),
             connect_time: Duration::from_secs(10),
             first_byte: Duration::from_secs(30),
             idle: Duration::from_secs(15),

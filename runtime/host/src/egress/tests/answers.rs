@@ -74,10 +74,18 @@ async fn a_body_that_ends_early_or_is_framed_falsely_ends_with_an_error() {
     }
 }
 
+/// Lines with a number each.
+fn numbered(start: &str, lines: usize) -> String {
+    let mut text = String::new();
+    for line in 0..lines {
+        std::fmt::Write::write_fmt(&mut text, format_args!("{start}{line}\r\n")).expect("memory");
+    }
+    text
+}
+
 #[tokio::test]
 async fn a_head_is_bounded_in_headers_and_bytes() {
-    let many: String = (0..1_000_000).map(|n| format!("x-{n}: 1\r\n")).collect();
-    let few: String = (0..129).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let (many, few) = (numbered("x: ", 1_000_000), numbered("x: ", 129));
     let long = "x".repeat(1 << 20);
     for answer in [
         format!("HTTP/1.1 200 OK\r\n{many}\r\n"),
@@ -138,7 +146,7 @@ fn bare(bytes: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn compressed_answers_arrive_as_what_they_are() {
-    let text: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+    let text = numbered("line ", 20_000);
     let bytes = text.as_bytes();
     for (name, coded) in [
         ("gzip", gzip(bytes)),
@@ -197,7 +205,7 @@ async fn bombs_end_at_their_ratio_or_at_the_limit() {
         assert!(session.meter.received_bytes() <= 2 << 20, "{}", session.meter.received_bytes());
     }
     // Below the ratio the sum counts, over all requests of the call.
-    let text: String = (0..100_000).map(|n| format!("{n:x} ")).collect();
+    let text = numbered("", 100_000);
     let (door, log) = World::one(answers(ok("Content-Encoding: gzip\r\n", &gzip(text.as_bytes()))));
     let limits = HttpLimits { received_bytes: text.len() as u64 + 1000, ..HttpLimits::default() };
     let session = EgressSession { limits, ..open_session(&log) };
@@ -215,7 +223,7 @@ async fn framing_is_charged_too() {
     let session = EgressSession { limits, ..open_session(&log) };
     assert_eq!(over(&outcome(&door, &session, get("http://example.com/")).await), Some("http_wire_bytes"));
     assert!(session.meter.wire_bytes() <= 10_000);
-    let (door, log) = World::one(answers(ok("", &[b'x'; 100_000])));
+    let (door, log) = World::one(answers(ok("", &vec![b'x'; 100_000])));
     let limits = HttpLimits { received_bytes: 50_000, ..HttpLimits::default() };
     let session = EgressSession { limits, ..open_session(&log) };
     assert_eq!(over(&outcome(&door, &session, get("http://example.com/")).await), Some("http_received_bytes"));
