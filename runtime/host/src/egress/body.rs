@@ -21,6 +21,9 @@ use super::{BadRequest, Body, BodyError, HttpLimits, HttpMeter, Phase, Redact, R
 /// which many servers insist on, and can be sent again to where a redirect points.
 const AHEAD: usize = 64 << 10;
 
+/// How many steps without anything to show are taken before other tasks have their turn.
+const STEPS: usize = 64;
+
 /// A guest's body, read far enough to know how it is sent.
 pub(super) enum Prepared {
     /// All of it.
@@ -242,7 +245,7 @@ impl http_body::Body for Received {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        loop {
+        for _ in 0..STEPS {
             match this.state {
                 State::Done => return Poll::Ready(None),
                 State::Ended => {
@@ -266,6 +269,9 @@ impl http_body::Body for Received {
                 }
             }
         }
+        // A server may well send what comes to nothing faster than we decode it.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {

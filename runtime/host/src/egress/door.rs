@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -107,6 +107,13 @@ impl Door {
             if hops == MAX_HOPS {
                 break;
             }
+            // A server that has a secret could have ours carry it on.
+            if let Some(redact) = &session.redact {
+                let clean = |place: &HeaderValue| redact.bytes(place.as_bytes()) == place.as_bytes();
+                if !answer.headers().get_all(header::LOCATION).iter().all(clean) {
+                    return Err(EgressError::Protocol("it redirects to a place with a secret in it".to_owned()));
+                }
+            }
             let (method, with_body) = next_method(answer.status(), &hop.method);
             hop.target = next_target(&hop.target, answer.headers())?;
             hop.method = method;
@@ -163,7 +170,7 @@ impl Door {
         allowed: &Allowed,
         limits: HttpLimits,
     ) -> Result<Box<dyn Stream>, EgressError> {
-        let addresses = self.addresses(target).await?;
+        let addresses = self.addresses(session, target, &limits).await?;
         let vetted = vet(&addresses, allowed, method.as_str(), target)?;
         session.meter.request(&limits).map_err(EgressError::Over)?;
         let stream = self.dial(&vetted, target, limits.connect_time).await?;
@@ -174,12 +181,18 @@ impl Door {
         }
     }
 
-    async fn addresses(&self, target: &Target) -> Result<Vec<IpAddr>, EgressError> {
+    async fn addresses(
+        &self,
+        session: &EgressSession,
+        target: &Target,
+        limits: &HttpLimits,
+    ) -> Result<Vec<IpAddr>, EgressError> {
         let name = match &target.host {
             Host::Ip(address) => return Ok(vec![*address]),
             Host::Name(name) => name,
         };
         let refuse = |detail: &str| EgressError::Resolve { name: name.clone(), detail: detail.to_owned() };
+        session.meter.lookup(limits).map_err(EgressError::Over)?;
         let addresses = self.resolver.resolve(name).await.map_err(|_| refuse("the resolver knows no such name"))?;
         match addresses.len() {
             0 => Err(refuse("it has no address")),

@@ -102,6 +102,22 @@ async fn a_head_is_bounded_in_headers_and_bytes() {
 }
 
 #[tokio::test]
+async fn trailers_are_bounded_in_number_and_bytes() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+    for trailers in [numbered("x: ", 129), numbered("x: ", 1_000_000), format!("x: {}\r\n", "x".repeat(1 << 20))] {
+        let result = answered(format!("{chunked}{trailers}\r\n")).await;
+        assert!(matches!(result, Err(EgressError::Protocol(_))), "{result:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_empty_gzip_members_comes_to_its_end() {
+    let (door, log) = World::one(answers(ok("Content-Encoding: gzip\r\n", &gzip(b"").repeat(10_000))));
+    let result = outcome(&door, &open_session(&log), get("http://example.com/")).await;
+    assert_eq!(result.ok().as_deref(), Some(""));
+}
+
+#[tokio::test]
 async fn interim_answers_are_bounded() {
     let flood = "HTTP/1.1 102 Processing\r\n\r\n".repeat(100_000);
     let result = answered(flood + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;

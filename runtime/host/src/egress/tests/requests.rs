@@ -183,6 +183,19 @@ async fn requests_are_counted_over_the_call_and_refused_ones_are_not() {
 }
 
 #[tokio::test]
+async fn lookups_are_counted_also_where_the_request_is_refused() {
+    let world = World::new().name("example.com", &[&["10.0.0.1"]]);
+    let (door, log) = world.open();
+    let limits = HttpLimits { lookups: 2, ..HttpLimits::default() };
+    let session = EgressSession { limits, ..open_session(&log) };
+    for _ in 0..2 {
+        assert!(matches!(outcome(&door, &session, get("http://example.com/")).await, Err(EgressError::Denied { .. })));
+    }
+    assert_eq!(over(&outcome(&door, &session, get("http://example.com/")).await), Some("http_lookups"));
+    assert_eq!(log.lookups().len(), 2);
+}
+
+#[tokio::test]
 async fn a_head_has_bounds() {
     let (door, log) = World::one(answers(ok("", b"")));
     let session = open_session(&log);

@@ -163,6 +163,25 @@ async fn a_secret_is_not_resent_to_where_an_answer_points() {
 }
 
 #[tokio::test]
+async fn an_answer_cannot_have_a_secret_carried_on() {
+    for place in [format!("http://other.example/?stolen={VALUE}"), format!("/{VALUE}")] {
+        let elsewhere = format!("HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n");
+        let world = World::new()
+            .name("example.com", &[&[PUBLIC]])
+            .name("other.example", &[&[OTHER]])
+            .server(PUBLIC, answers(elsewhere))
+            .server(OTHER, answers(ok("", b"found")));
+        let (door, log) = world.open();
+        let follow = |url| NetworkGrant { redirects: Redirects::Follow, ..grant(url, &["GET"]) };
+        let grants = [follow("http://example.com/"), follow("http://other.example/")].into();
+        let session = EgressSession { grants, ..with(&log, [secret("http://example.com/", header("X-Key", ""))]) };
+        let error = outcome(&door, &session, get("http://example.com/")).await.expect_err("it is not followed");
+        assert!(matches!(error, EgressError::Protocol(_)) && !error.to_string().contains(VALUE), "{error}");
+        assert_eq!(log.dialled().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_guest_cannot_take_the_place_of_a_secret() {
     let place = |placement: Placement, url: &str, name: &str| {
         let mut request = get(url);
