@@ -83,6 +83,42 @@ fn numbered(start: &str, lines: usize) -> String {
     text
 }
 
+/// Garbage made of good answers: each one ends, with a result or an error, and nothing panics.
+#[tokio::test]
+async fn mutated_answers_end_one_way_or_another() {
+    let seeds = [
+        b"HTTP/1.1 103 Early\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhe\r\n0\r\nT: u\r\n\r\n".to_vec(),
+        ok("Content-Encoding: gzip\r\nSet-Cookie: a=b\r\n", &gzip(b"hello hello hello")),
+        ok("Content-Encoding: deflate\r\n", &zlib(b"hello hello hello")),
+        ok("Content-Encoding: deflate\r\n", &bare(b"hello hello hello")),
+    ];
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut next = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % bound as u64).expect("below a usize")
+    };
+    let mut read = 0;
+    for round in 0..2_000 {
+        let mut answer = seeds[round % seeds.len()].clone();
+        for _ in 0..=next(3) {
+            let at = next(answer.len());
+            match next(4) {
+                0 => answer[at] ^= 1 << next(8),
+                1 => answer.insert(at, b"\r\n:;0 \0\xff"[next(8)]),
+                2 => answer.truncate(at + 1),
+                _ => drop(answer.remove(at)),
+            }
+        }
+        read += usize::from(answered(answer).await.is_ok());
+    }
+    assert!(
+        (1..2_000).contains(&read),
+        "{read} of 2000 were read, so the mutations are neither all fatal nor all harmless"
+    );
+}
+
 #[tokio::test]
 async fn a_head_is_bounded_in_headers_and_bytes() {
     let (many, few) = (numbered("x: ", 1_000_000), numbered("x: ", 129));
