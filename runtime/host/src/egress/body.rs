@@ -21,6 +21,9 @@ use super::{BadRequest, Body, BodyError, HttpLimits, HttpMeter, Phase, Redact, R
 /// which many servers insist on, and can be sent again to where a redirect points.
 const AHEAD: usize = 64 << 10;
 
+/// How many steps without anything to show are taken before other tasks have their turn.
+const STEPS: usize = 64;
+
 /// A guest's body, read far enough to know how it is sent.
 pub(super) enum Prepared {
     /// All of it.
@@ -127,7 +130,7 @@ pub(super) struct Received {
     incoming: Incoming,
     /// Compressed bytes that were not decoded yet: decoding goes on only as fast as the guest reads.
     compressed: Bytes,
-    decoder: Option<Decoder>,
+    decoder: Option<Box<Decoder>>,
     redact: Option<Arc<dyn Redact>>,
     stream: Option<Box<dyn RedactStream>>,
     trailers: Option<HeaderMap>,
@@ -153,7 +156,7 @@ enum State {
 
 /// What a body on its way in needs to know.
 pub(super) struct Reception {
-    pub(super) decoder: Option<Decoder>,
+    pub(super) decoder: Option<Box<Decoder>>,
     pub(super) redact: Option<Arc<dyn Redact>>,
     pub(super) meter: Arc<HttpMeter>,
     pub(super) limits: HttpLimits,
@@ -242,7 +245,7 @@ impl http_body::Body for Received {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        loop {
+        for _ in 0..STEPS {
             match this.state {
                 State::Done => return Poll::Ready(None),
                 State::Ended => {
@@ -266,6 +269,9 @@ impl http_body::Body for Received {
                 }
             }
         }
+        // A server may well send what comes to nothing faster than we decode it.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {

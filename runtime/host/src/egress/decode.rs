@@ -35,7 +35,7 @@ pub(super) enum Encoding {
     /// The body as it is.
     Plain,
     /// One that we decode.
-    Known(Decoder),
+    Known(Box<Decoder>),
     /// One that we never asked for.
     Other,
 }
@@ -48,7 +48,7 @@ impl Encoding {
             (Some(first), None) => first,
             (Some(_), Some(_)) => return Self::Other,
         };
-        let decoder = |coding| Self::Known(Decoder { coding, taken: 0, given: 0 });
+        let decoder = |coding| Self::Known(Box::new(Decoder { coding, taken: 0, given: 0 }));
         match first.as_ref().trim_ascii().to_ascii_lowercase().as_slice() {
             b"identity" | b"" => Self::Plain,
             b"gzip" | b"x-gzip" => decoder(Coding::Gzip(MultiGzDecoder::new(Vec::new()))),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -105,6 +106,13 @@ impl Door {
             if hops == MAX_HOPS {
                 break;
             }
+            // A server that has a secret could have ours carry it on.
+            if let Some(redact) = &session.redact {
+                let clean = |place: &HeaderValue| redact.bytes(place.as_bytes()) == place.as_bytes();
+                if !answer.headers().get_all(header::LOCATION).iter().all(clean) {
+                    return Err(EgressError::Protocol("it redirects to a place with a secret in it".to_owned()));
+                }
+            }
             let (method, with_body) = next_method(answer.status(), &hop.method);
             hop.target = next_target(&hop.target, answer.headers())?;
             hop.method = method;
@@ -136,6 +144,10 @@ impl Door {
         let connect = self.connect(session, &hop.method, &target, allowed, limits);
         let stream =
             timeout(limits.connect_time, connect).await.unwrap_or(Err(EgressError::Timeout(Phase::Connect)))?;
+        // hyper says nothing of an empty body, and servers then wait for one where the method has a use for it.
+        if body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(&hop.method) {
+            sent.insert(header::CONTENT_LENGTH, 0.into());
+        }
         bound.inject(session, &mut sent, &mut target)?;
         let uri: Uri = target
             .path_and_query()
@@ -157,7 +169,7 @@ impl Door {
         allowed: &Allowed,
         limits: HttpLimits,
     ) -> Result<Box<dyn Stream>, EgressError> {
-        let addresses = self.addresses(target).await?;
+        let addresses = self.addresses(session, target, &limits).await?;
         let vetted = vet(&addresses, allowed, method.as_str(), target)?;
         session.meter.request(&limits).map_err(EgressError::Over)?;
         let stream = self.dial(&vetted, target, limits.connect_time).await?;
@@ -168,12 +180,18 @@ impl Door {
         }
     }
 
-    async fn addresses(&self, target: &Target) -> Result<Vec<IpAddr>, EgressError> {
+    async fn addresses(
+        &self,
+        session: &EgressSession,
+        target: &Target,
+        limits: &HttpLimits,
+    ) -> Result<Vec<IpAddr>, EgressError> {
         let name = match &target.host {
             Host::Ip(address) => return Ok(vec![*address]),
             Host::Name(name) => name,
         };
         let refuse = |detail: &str| EgressError::Resolve { name: name.clone(), detail: detail.to_owned() };
+        session.meter.lookup(limits).map_err(EgressError::Over)?;
         let addresses = self.resolver.resolve(name).await.map_err(|_| refuse("the resolver knows no such name"))?;
         match addresses.len() {
             0 => Err(refuse("it has no address")),
@@ -241,9 +259,12 @@ async fn converse(
     // Its result is not lost: the answer, or its body, ends with the same error.
     let connection = Connection(tokio::spawn(connection).abort_handle());
     let answer = tokio::select! {
-        answer = sender.send_request(request) => answer.map_err(|error| match is_head_too_large(&error) {
-            true => EgressError::Over(Over { limit: "http_head_bytes", value: limits.head_bytes as u64 }),
-            false => of_connection(&error).into(),
+        answer = sender.send_request(request) => answer.map_err(|error| {
+            if is_head_too_large(&error) {
+                EgressError::Over(Over { limit: "http_head_bytes", value: limits.head_bytes as u64 })
+            } else {
+                of_connection(&error).into()
+            }
         })?,
         () = interim.1.notified() => {
             return Err(EgressError::Protocol(format!("it has more than {MAX_INTERIM} interim answers before it")));
@@ -268,7 +289,6 @@ fn receive(
     let (parts, incoming) = answer.into_parts();
     let mut given = parts.headers;
     let decoder = match Encoding::of(given.get_all(header::CONTENT_ENCODING).iter()) {
-        Encoding::Plain => None,
         Encoding::Known(decoder) => {
             given.remove(header::CONTENT_ENCODING);
             given.remove(header::CONTENT_LENGTH);
@@ -278,7 +298,7 @@ fn receive(
             let why = "it is encoded in a way that was not asked for, and could hold a secret";
             return Err(EgressError::Protocol(why.to_owned()));
         }
-        Encoding::Other => None,
+        Encoding::Plain | Encoding::Other => None,
     };
     // A fresh head: the reason phrase and whatever else hyper notes stays here.
     let mut head = Response::new(());

@@ -55,10 +55,6 @@ pub(super) fn bound<'a>(
 }
 
 impl Bound<'_> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Puts the values into the headers and the query, and tells who has to know.
     pub(super) fn inject(
         &self,
@@ -123,21 +119,16 @@ fn value_of(text: &[u8]) -> Option<HeaderValue> {
 /// Whether a query has a parameter of this name, however the guest encoded it.
 fn has_parameter(query: &str, name: &str) -> bool {
     query.split(['&', ';']).any(|pair| {
-        let written = pair.split('=').next().unwrap_or(pair).as_bytes();
+        let mut written = pair.split('=').next().unwrap_or(pair).bytes();
         let mut decoded = Vec::with_capacity(written.len());
-        let mut at = 0;
-        while at < written.len() {
-            let digits = written.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
-            match digits.filter(|_| written[at] == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-                Some(byte) => {
-                    decoded.push(byte);
-                    at += 3;
-                }
-                None => {
-                    decoded.push(written[at]);
-                    at += 1;
-                }
+        while let Some(byte) = written.next() {
+            let digit = |at: usize| written.clone().nth(at).and_then(|b| char::from(b).to_digit(16));
+            let escaped = digit(0).zip(digit(1)).filter(|_| byte == b'%');
+            let escaped = escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+            if escaped.is_some() {
+                written.nth(1);
             }
+            decoded.push(escaped.unwrap_or(byte));
         }
         // Frameworks read `key[]` as another value of `key`.
         decoded.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"["))

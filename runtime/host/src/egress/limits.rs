@@ -16,6 +16,8 @@ use super::reach::Stream;
 pub struct HttpLimits {
     /// Requests, each hop of a followed redirect included. Stops floods.
     pub requests: u64,
+    /// Names looked up, also for requests that are refused after it. Stops floods of lookups, and names used as letters.
+    pub lookups: u64,
     /// Bytes of bodies sent. Stops a tool from carrying everything it sees away.
     pub sent_bytes: u64,
     /// Bytes of bodies received, after decompression. Stops bombs.
@@ -40,12 +42,13 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             requests: 64,
+            lookups: 128,
             sent_bytes: 16 << 20,
             received_bytes: 64 << 20,
             wire_bytes: 72 << 20,
             head_bytes: 64 << 10,
             headers: 128,
-            request_time: Duration::from_secs(60),
+            request_time: Duration::from_mins(1),
             connect_time: Duration::from_secs(10),
             first_byte: Duration::from_secs(30),
             idle: Duration::from_secs(15),
@@ -67,6 +70,7 @@ pub struct Over {
 #[derive(Debug, Default)]
 pub struct HttpMeter {
     requests: AtomicU64,
+    lookups: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
     wire: AtomicU64,
@@ -103,6 +107,10 @@ impl HttpMeter {
 
     pub(super) fn request(&self, limits: &HttpLimits) -> Result<(), Over> {
         charge(&self.requests, 1, "http_requests", limits.requests)
+    }
+
+    pub(super) fn lookup(&self, limits: &HttpLimits) -> Result<(), Over> {
+        charge(&self.lookups, 1, "http_lookups", limits.lookups)
     }
 
     pub(super) fn sent(&self, bytes: usize, limits: &HttpLimits) -> Result<(), Over> {

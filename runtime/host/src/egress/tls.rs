@@ -52,7 +52,7 @@ impl Tls {
     /// # Errors
     /// Where a file holds no certificate, or one that is none.
     pub fn new(clock: Arc<dyn Clock>, authorities: &[&[u8]]) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
         for (index, pem) in authorities.iter().enumerate() {
             let refuse = |detail: String| TlsError::Authority { index, detail };
             let before = roots.len();
