@@ -1,6 +1,9 @@
 //! `tool.toml`: what the author says of a component and asks for. Always untrusted; policy decides.
 
 mod capabilities;
+#[cfg(test)]
+mod requests;
+mod written;
 
 use std::collections::BTreeMap;
 

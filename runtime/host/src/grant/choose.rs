@@ -81,7 +81,7 @@ impl<'a> Meeting<'a> {
             {
                 config.insert(key.to_owned(), value.to_owned());
             } else {
-                refusals.push(self.not_requested(what, rule, "config"));
+                refusals.push(Self::not_requested(what, rule, "config"));
             }
         }
         for key in self.manifest.iter().flat_map(|manifest| &manifest.capabilities.config) {

@@ -42,7 +42,8 @@ pub struct Grant {
     pub(crate) extended: bool,
     /// Where a call may send requests to. One entry suffices for a request.
     pub(crate) network: Arc<[GrantedNetwork]>,
-    /// The secrets that the host puts into requests. At most one stands at each place of a request.
+    /// The secrets that the host puts into requests. Where two stand at one place of a request, they are the same secret
+    /// under two names.
     pub(crate) secrets: Arc<[GrantedSecret]>,
     /// What a call may keep; none keeps nothing.
     pub(crate) kv: Option<KvQuota>,
@@ -267,7 +268,7 @@ impl<'a> Meeting<'a> {
             (None, Some((_, quota))) => Some(quota),
             (Some(_), Some((rule, quota))) => {
                 if request.is_none() {
-                    refusals.push(self.not_requested("kv".to_owned(), rule, "kv"));
+                    refusals.push(Self::not_requested("kv".to_owned(), rule, "kv"));
                 }
                 request.map(|request| narrower(request, &quota))
             }
@@ -290,7 +291,7 @@ impl<'a> Meeting<'a> {
                 Some(asked) => asked.iter().filter_map(|request| request.meet(callee)).collect(),
             };
             if met.is_empty() {
-                refusals.push(self.not_requested(format!("calls of {callee}"), rule, "tools"));
+                refusals.push(Self::not_requested(format!("calls of {callee}"), rule, "tools"));
             }
             calls.extend(met);
         }
@@ -342,8 +343,7 @@ impl<'a> Meeting<'a> {
     }
 
     /// Something that a rule allows and the manifest does not ask for.
-    #[allow(clippy::unused_self, reason = "the two kinds of refusal are made alike")]
-    fn not_requested(&self, what: String, rule: &Rule, key: &str) -> Refusal {
+    fn not_requested(what: String, rule: &Rule, key: &str) -> Refusal {
         Refusal {
             what,
             reason: format!(

@@ -10,7 +10,7 @@ use crate::policy::{Allow, AllowedSecret, Rule};
 /// The most entries of which each is compared with every other. More are the work of a generator, and are kept as they are.
 const MAX_COMPARED: usize = 512;
 
-impl Meeting<'_> {
+impl<'a> Meeting<'a> {
     pub(super) fn network(&self, refusals: &mut Vec<Refusal>) -> Vec<GrantedNetwork> {
         let asked = self.manifest.map(|manifest| spread(&manifest.capabilities.network));
         let mut granted: Vec<GrantedNetwork> = Vec::new();
@@ -32,7 +32,7 @@ impl Meeting<'_> {
             }
             if granted.len() == before {
                 let what = words::network(&allowed.destination, &allowed.methods);
-                refusals.push(self.not_requested(what, rule, "network"));
+                refusals.push(Self::not_requested(what, rule, "network"));
             }
         }
         granted.sort_by(|a, b| order(a).cmp(&order(b)));
@@ -54,56 +54,13 @@ impl Meeting<'_> {
     }
 
     pub(super) fn secrets(&self, refusals: &mut Vec<Refusal>) -> Vec<GrantedSecret> {
+        let secrets = Self::unambiguous(self.met_secrets(refusals), refusals);
         let asked = self.manifest.map(|manifest| manifest.capabilities.secrets.as_slice());
-        let mut met: Vec<(&Rule, GrantedSecret)> = Vec::new();
-        for (rule, allow) in self.allowed() {
-            let Allow::Secret(allowed) = allow else { continue };
-            let before = met.len();
-            let entry = |destination| (rule, granted(rule, allowed, destination));
-            match asked {
-                None => met.push(entry(allowed.destination.clone())),
-                Some(asked) => {
-                    let same = asked
-                        .iter()
-                        .filter(|request| request.name == allowed.name && request.placement == allowed.placement);
-                    met.extend(same.filter_map(|request| request.destination.meet(&allowed.destination)).map(entry));
-                }
-            }
-            if met.len() == before {
-                let what = words::secret(&allowed.name, &allowed.destination, &allowed.placement);
-                refusals.push(self.not_requested(what, rule, "secrets"));
-            }
-        }
-        let order = |secret: &GrantedSecret| {
-            (secret.name.clone(), secret.destination.clone(), secret.placement.to_string(), secret.rule.clone())
-        };
-        met.sort_by_key(|(_, secret)| order(secret));
-        let mut secrets: Vec<GrantedSecret> = Vec::new();
-        for (index, (rule, secret)) in met.iter().enumerate() {
-            let overlaps = |(_, other): &&(&Rule, GrantedSecret)| {
-                words::same_place(&other.placement, &secret.placement)
-                    && other.destination.meet(&secret.destination).is_some()
-            };
-            let agrees = |other: &GrantedSecret| other.from == secret.from && other.placement == secret.placement;
-            if let Some((other, _)) = met.iter().filter(overlaps).find(|(_, other)| !agrees(other)) {
-                let what = words::secret(&secret.name, &secret.destination, &secret.placement);
-                refusals.push(contradiction(what, rule, other, "another secret at the same place"));
-                continue;
-            }
-            // Of two that agree the wider one says all; of two that are equal, the first.
-            let said = met.iter().enumerate().filter(|(_, entry)| overlaps(entry)).any(|(place, (_, other))| {
-                let within = other.destination.meet(&secret.destination).as_ref() == Some(&secret.destination);
-                within && other.name == secret.name && (other.destination != secret.destination || place < index)
-            });
-            if !said {
-                secrets.push(secret.clone());
-            }
-        }
         for request in asked.into_iter().flatten() {
             let has = |secret: &GrantedSecret| {
                 secret.name == request.name
                     && secret.placement == request.placement
-                    && request.destination.meet(&secret.destination).as_ref() == Some(&request.destination)
+                    && within(&request.destination, &secret.destination)
             };
             if !secrets.iter().any(has) {
                 let what = words::secret(&request.name, &request.destination, &request.placement);
@@ -112,6 +69,66 @@ impl Meeting<'_> {
         }
         secrets
     }
+
+    /// Every secret that both sides name alike, in an order that is not that of the rules.
+    fn met_secrets(&self, refusals: &mut Vec<Refusal>) -> Vec<(&'a Rule, GrantedSecret)> {
+        let asked = self.manifest.map(|manifest| manifest.capabilities.secrets.as_slice());
+        let mut met = Vec::new();
+        for (rule, allow) in self.allowed() {
+            let Allow::Secret(allowed) = allow else { continue };
+            let destinations: Vec<Destination> = match asked {
+                None => vec![allowed.destination.clone()],
+                Some(asked) => asked
+                    .iter()
+                    .filter(|request| request.name == allowed.name && request.placement == allowed.placement)
+                    .filter_map(|request| request.destination.meet(&allowed.destination))
+                    .collect(),
+            };
+            if destinations.is_empty() {
+                let what = words::secret(&allowed.name, &allowed.destination, &allowed.placement);
+                refusals.push(Self::not_requested(what, rule, "secrets"));
+            }
+            met.extend(destinations.into_iter().map(|destination| (rule, granted(rule, allowed, destination))));
+        }
+        met.sort_by_cached_key(|(_, secret)| {
+            (secret.name.clone(), secret.destination.clone(), secret.placement.to_string(), secret.rule.clone())
+        });
+        met
+    }
+
+    /// Without secrets of which a request would have two different ones at one place, and without what another entry says.
+    fn unambiguous(met: Vec<(&Rule, GrantedSecret)>, refusals: &mut Vec<Refusal>) -> Vec<GrantedSecret> {
+        let mut secrets = Vec::new();
+        for (index, (rule, secret)) in met.iter().enumerate() {
+            let overlapping: Vec<_> = met
+                .iter()
+                .enumerate()
+                .filter(|(_, (_, other))| words::same_place(&other.placement, &secret.placement))
+                .filter(|(_, (_, other))| other.destination.meet(&secret.destination).is_some())
+                .collect();
+            let differs = |other: &GrantedSecret| other.from != secret.from || other.placement != secret.placement;
+            if let Some((_, (other, _))) = overlapping.iter().find(|(_, (_, other))| differs(other)) {
+                let what = words::secret(&secret.name, &secret.destination, &secret.placement);
+                refusals.push(contradiction(what, rule, other, "another secret at the same place"));
+                continue;
+            }
+            // Of two that agree the wider one says all; of two that are equal, the first.
+            let said = overlapping.iter().any(|(place, (_, other))| {
+                other.name == secret.name
+                    && within(&secret.destination, &other.destination)
+                    && (other.destination != secret.destination || *place < index)
+            });
+            if !said {
+                secrets.push(secret.clone());
+            }
+        }
+        secrets
+    }
+}
+
+/// Whether everything at one destination is at the other one too.
+fn within(narrow: &Destination, wide: &Destination) -> bool {
+    narrow.meet(wide).as_ref() == Some(narrow)
 }
 
 /// Every destination that is asked for, with what is asked of it.
@@ -137,7 +154,7 @@ fn widest(granted: Vec<GrantedNetwork>) -> Vec<GrantedNetwork> {
     let covers = |one: &GrantedNetwork, other: &GrantedNetwork| {
         one.redirects == other.redirects
             && other.networks.iter().all(|network| one.networks.contains(network))
-            && one.destination.meet(&other.destination).as_ref() == Some(&other.destination)
+            && within(&other.destination, &one.destination)
             && one.methods.meet(&other.methods).as_ref() == Some(&other.methods)
     };
     let said = |index: usize, entry: &GrantedNetwork| {
@@ -156,7 +173,7 @@ fn order(entry: &GrantedNetwork) -> impl Ord + '_ {
 
 /// The methods that no grant for the whole of a destination covers.
 fn missing(to: &Destination, methods: &Methods, granted: &[GrantedNetwork]) -> Option<Methods> {
-    let whole = |entry: &&GrantedNetwork| to.meet(&entry.destination).as_ref() == Some(to);
+    let whole = |entry: &&GrantedNetwork| within(to, &entry.destination);
     let covered = |method: &str| granted.iter().filter(whole).any(|entry| entry.methods.covers(method));
     Methods::parse(methods.iter().filter(|method| !covered(method))).ok()
 }
