@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use toolcell_build::{BuildEvent, Colour, Context, Freshness, Progress, Request, SetUpStep, build};
 use toolcell_core::{Arguments, CallId, Clock, Failure, Outcome, Silent, ToolCall, Toolbox as _, UnixMillis};
+use toolcell_host::secrets::Stores;
 use toolcell_host::{Host, Policy, PoolSize, Settings, Threads, Width};
 
 /// The checkout.
@@ -181,6 +182,8 @@ pub(crate) fn settings(home: &Path, policy: Policy, width: Width) -> Settings {
         receipts: home.join("receipts"),
         policy,
         approvals: BTreeMap::new(),
+        door: None,
+        secrets: Arc::new(Stores::default()),
         kv: None,
         width,
         pool: PoolSize { slots: 64 },

@@ -40,6 +40,8 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
         receipts: paths.receipts(),
         policy,
         approvals: std::collections::BTreeMap::new(),
+        door: None,
+        secrets: Arc::new(toolcell_host::secrets::Stores::default()),
         kv: None,
         width: Width { host: slots, tenant: slots, tool: slots, queue: 4_096, per_minute: 600_000 },
         pool,

@@ -1,6 +1,6 @@
 //! The host: what is open while a process serves calls, and what it can be asked.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -14,14 +14,17 @@ use crate::admission::{Admission, Width};
 use crate::catalog::{self, Catalog, Component, Snapshot, Tool, Watch};
 use crate::code::{Code, CodeCache, CodeKey, CodeStore, Compile, EngineClass};
 use crate::compile::InProcess;
+use crate::egress::Door;
 use crate::engine::{Engines, PoolSize};
 use crate::grant::{Approval, Approvals, Grant, grant};
 use crate::guests::{Guests, Threads};
 use crate::known::Known;
 use crate::ledger::Left;
+use crate::outside::Outside;
 use crate::policy::{Policy, Review, Signer, Subject};
 use crate::receipts::{self, ReceiptLog};
 use crate::sandbox::{Prepared, Shared, refuse_foreign_imports};
+use crate::secrets::SecretStore;
 
 /// Everything a host needs to know, as values: it reads no environment and finds no folder by itself.
 pub struct Settings {
@@ -37,6 +40,10 @@ pub struct Settings {
     pub policy: Policy,
     /// What was reviewed and approved; it counts where policy requires it.
     pub approvals: BTreeMap<ToolId, Approval>,
+    /// The way of tools to the network; without one, no tool has any.
+    pub door: Option<Arc<Door>>,
+    /// Where secrets are looked up.
+    pub secrets: Arc<dyn SecretStore>,
     /// Where tools keep their keys and values; without one, no tool has a store.
     pub kv: Option<Arc<dyn KvStore>>,
     /// How many calls at one time.
@@ -88,8 +95,8 @@ pub(crate) struct Inner {
     pub(crate) inflight: Mutex<HashMap<CallId, Arc<Left>>>,
     /// The key of all random numbers that guests get.
     pub(crate) secret: Arc<[u8; 32]>,
-    /// The names of no secrets.
-    pub(crate) nothing: Arc<BTreeSet<String>>,
+    /// What calls reach outside their sandbox.
+    pub(crate) outside: Outside,
     /// Counts the calls; each has the stream of its number.
     pub(crate) serial: AtomicU64,
     pub(crate) kv: Option<Arc<dyn KvStore>>,
@@ -148,7 +155,7 @@ impl Host {
             clock: settings.clock,
             inflight: Mutex::default(),
             secret: Arc::new(secret),
-            nothing: Arc::default(),
+            outside: Outside::new(settings.door, settings.secrets),
             serial: AtomicU64::new(0),
             kv: settings.kv,
             rules: RwLock::new(Arc::new(Rules { policy: settings.policy, approvals: settings.approvals })),

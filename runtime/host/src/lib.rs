@@ -17,11 +17,13 @@ mod host;
 mod known;
 mod ledger;
 mod nested;
+mod outside;
 pub mod policy;
 pub mod receipts;
 mod run;
 mod sandbox;
 pub mod schema;
+pub mod secrets;
 
 pub use admission::Width;
 pub use catalog::{Component, Snapshot};

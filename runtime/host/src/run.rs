@@ -16,6 +16,7 @@ use toolcell_core::{
 use crate::admission::Slot;
 use crate::boundary::{CallState, Callees, Kv, Randomness, Setup, Sink};
 use crate::catalog::{Component, Tool};
+use crate::egress::Notes;
 use crate::grant::{Grant, Inert};
 use crate::guests::{Guests, Ticking};
 use crate::host::{Host, Inner};
@@ -82,6 +83,7 @@ pub(crate) async fn through(
     let (sink, mut lines) = Lines::new(events);
     let grant = &checked.grant;
     let tool = &checked.component.tools[checked.tool].id;
+    let reach = host.outside.reach(grant, &checked.limits, || Arc::new(Unheard));
     let setup = Setup {
         limits: checked.limits.clone(),
         mounts: grant.mounts.clone(),
@@ -90,9 +92,9 @@ pub(crate) async fn through(
         started: host.clock.now(),
         randomness: Randomness { key: host.secret.clone(), stream: host.serial.fetch_add(1, Ordering::Relaxed) },
         sink,
-        egress: None,
+        egress: reach.egress,
         kv: store(host, &call, tool, grant),
-        secrets: host.nothing.clone(),
+        secrets: reach.secrets,
         callees: callees(host, &call, tool, grant, above.as_ref()),
         interceptor: None,
     };
@@ -247,6 +249,15 @@ fn callees(
         return None;
     }
     Some(Arc::new(Nested::new(host, call, tool, grant, above)))
+}
+
+/// Nobody is told beside the receipt.
+struct Unheard;
+
+impl Notes for Unheard {
+    fn denied(&self, _: &str) {}
+
+    fn secret_used(&self, _: &str, _: &str) {}
 }
 
 /// A tool that must be approved and is not, with what has changed since it was.

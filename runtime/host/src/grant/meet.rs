@@ -49,6 +49,8 @@ impl Grant {
             kv,
             calls: calls.collect(),
             hints_confirmed: self.hints_confirmed,
+            mounted_by: self.mounted_by.clone(),
+            rules: self.rules.clone(),
             refusals: self.refusals.clone(),
             lines: Vec::new(),
             inert: self.inert.clone(),

@@ -4,11 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Lends a secret's bytes for as long as a closure runs, so that no borrow of them outlives their use.
-pub trait SecretValue: Send + Sync {
-    /// Lends the bytes to `use_`, once.
-    fn expose(&self, use_: &mut dyn FnMut(&[u8]));
-}
+pub use crate::egress::SecretValue;
 
 /// The value of one secret. There is no `Display`, no `Clone` and no `serde`, and `Debug` shows nothing of it.
 ///
