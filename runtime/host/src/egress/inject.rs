@@ -68,16 +68,17 @@ impl Bound<'_> {
             session.notes.secret_used(&secret.name, &origin);
             match &secret.placement {
                 Placement::Header { prefix, .. } => {
-                    let mut text = Zeroizing::new(prefix.clone().into_bytes());
-                    secret.value.expose(&mut |value| text.extend_from_slice(value));
                     let name = header_of(&secret.placement).ok_or_else(|| refuse("its header has no valid name"))?;
+                    let text = after(prefix, secret);
                     headers.insert(name, value_of(&text).ok_or_else(|| refuse("its value cannot stand in a header"))?);
                 }
                 Placement::Basic { user } => {
-                    let mut text = Zeroizing::new(format!("{user}:").into_bytes());
-                    secret.value.expose(&mut |value| text.extend_from_slice(value));
-                    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(&*text)).into_bytes());
-                    let value = value_of(&text).ok_or_else(|| refuse("its value cannot stand in a header"))?;
+                    let credentials = after(&format!("{user}:"), secret);
+                    let mut text = Zeroizing::new(String::with_capacity(8 + credentials.len().div_ceil(3) * 4));
+                    text.push_str("Basic ");
+                    STANDARD.encode_string(&*credentials, &mut text);
+                    let value =
+                        value_of(text.as_bytes()).ok_or_else(|| refuse("its value cannot stand in a header"))?;
                     headers.insert(header::AUTHORIZATION, value);
                 }
                 Placement::Query { name } => {
@@ -93,6 +94,16 @@ impl Bound<'_> {
         }
         Ok(())
     }
+}
+
+/// The value after what goes before it. Room is made before the value comes, so that growing leaves no copy of it behind.
+fn after(prefix: &str, secret: &SecretGrant) -> Zeroizing<Vec<u8>> {
+    let mut text = Zeroizing::new(prefix.as_bytes().to_vec());
+    secret.value.expose(&mut |value| {
+        text.reserve_exact(value.len());
+        text.extend_from_slice(value);
+    });
+    text
 }
 
 fn place(placement: &Placement) -> Option<Place<'_>> {
