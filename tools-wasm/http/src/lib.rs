@@ -7,6 +7,8 @@
 #![cfg_attr(not(target_family = "wasm"), allow(dead_code))]
 
 mod ask;
+#[cfg(test)]
+mod cases;
 mod fetch;
 mod follow;
 mod links;

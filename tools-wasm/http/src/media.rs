@@ -85,7 +85,7 @@ pub fn decode(response: &Response, media: &Media) -> Decoded {
         Media::Page => declared(&body[..body.len().min(PRESCAN)]),
         _ => None,
     });
-    let encoding = encoding.unwrap_or_else(|| if is_utf8(body) { UTF_8 } else { WINDOWS_1252 });
+    let encoding = encoding.unwrap_or_else(|| if is_utf8(response) { UTF_8 } else { WINDOWS_1252 });
     let (decoded, _) = encoding.decode_without_bom_handling(&body[bom.map_or(0, |(_, length)| length)..]);
     let mut text = decoded.into_owned();
     if response.truncated && text.ends_with('\u{fffd}') {
@@ -98,9 +98,9 @@ pub fn decode(response: &Response, media: &Media) -> Decoded {
 /// How much of a body is looked at for what it is: the prescan of the HTML standard.
 const PRESCAN: usize = 1024;
 
-/// Whether the bytes are UTF-8, but for a character that is cut off at the end.
-fn is_utf8(body: &[u8]) -> bool {
-    std::str::from_utf8(body).map_or_else(|error| error.error_len().is_none(), |_| true)
+/// Whether a body is UTF-8, but for a character that a cut went through.
+fn is_utf8(response: &Response) -> bool {
+    std::str::from_utf8(&response.body).map_or_else(|error| response.truncated && error.error_len().is_none(), |_| true)
 }
 
 /// The charset that a `meta` element declares (HTML standard, "prescan a byte stream to determine its encoding").

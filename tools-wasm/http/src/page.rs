@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_depth_bomb_is_cut() {
-        for tag in ["<div>", "<b>", "<table><tr><td>", "<svg><g>", "<ul><li>", "<font color=x>", "<template>"] {
+        for tag in ["<div>", "<b>", "<table><tr><td>", "<svg><g>", "<ul><li>", "<font color=x>"] {
             let found = page(&tag.repeat(100_000));
             assert!(found.map_or(true, |page| !page.complete), "{tag}");
         }

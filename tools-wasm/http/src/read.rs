@@ -121,14 +121,47 @@ const ACCEPTED: &str =
     "text/html, application/xhtml+xml, text/plain;q=0.9, application/json;q=0.8, text/*;q=0.7, */*;q=0.1";
 
 /// What is no text of a page, wherever it stands.
-const NO_TEXT: &str = "script, style, noscript, template, iframe, object, embed, svg, canvas, video, audio, nav, form, button, input, \
-                       select, textarea, dialog, [hidden], [aria-hidden=true], [role=navigation], [role=search]";
+const NO_TEXT: &str = "script, style, noscript, template, iframe, object, embed, svg, canvas, video, audio, form, button, input, \
+                       select, textarea, dialog, [hidden], [aria-hidden=true]";
+
+/// What leads elsewhere, and is no part of an article.
+const NAVIGATION: &str = "nav, [role=navigation], [role=search]";
+
+/// Where pages say when they were changed; the library reads the date of publication alone.
+const MODIFIED: &str = "meta[property='article:modified_time'][content], meta[property='og:updated_time'][content]";
+
+/// What stands for `&` in an address until the Markdown is made, because that writes `&amp;`, which is right and of no use to somebody who
+/// copies the address. A private-use character: no URL has one, as they are percent-encoded there.
+const AMPERSAND: &str = "\u{e000}";
+
+/// What stands on lines of its own.
+const BLOCKS: [&str; 18] = [
+    "address",
+    "article",
+    "blockquote",
+    "center",
+    "div",
+    "dl",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "ul",
+];
 
 fn page(text: &str, url: &Url, options: &Options) -> Result<Reading, Refusal> {
     let Page { document, complete } = page::parse(text, url)?;
     let base = page::base(&document, url);
     let title = document.select_single("title").text().to_string();
     let language = document.select_single("html").attr("lang").and_then(|language| line(&language, 50));
+    let modified = document.select_single(MODIFIED).attr("content").and_then(|time| line(&time, 100));
     let article = match options.part {
         Part::Article => article(document, url),
         Part::Whole => Err(Some(document)),
@@ -151,6 +184,7 @@ fn page(text: &str, url: &Url, options: &Options) -> Result<Reading, Refusal> {
         Err(whole) => {
             let whole = whole.map_or_else(|| page::parse(text, url).map(|page| page.document), Ok)?;
             whole.select(NO_TEXT).remove();
+            whole.select(NAVIGATION).remove();
             Reading { text: markdown(&whole, &base, options.links), ..empty(url, Extraction::WholePage) }
         }
     };
@@ -158,14 +192,18 @@ fn page(text: &str, url: &Url, options: &Options) -> Result<Reading, Refusal> {
         reading.title = cleaned(&title, 500);
     }
     reading.language = language;
+    reading.modified = reading.modified.or(modified);
     reading.complete = complete;
     Ok(reading)
 }
 
 /// The article of a page. None, with the page where it is still whole, if nothing in it looks like one.
 fn article(document: Document, url: &Url) -> Result<Article, Option<Document>> {
-    let mut readability =
-        Readability::with_document(document, Some(url.as_str()), Some(Config::default())).map_err(|_| None)?;
+    // Where a page has next to no text, its navigation would be taken for the article.
+    document.select(NAVIGATION).remove();
+    // Classes say in which language code is written.
+    let config = Config { keep_classes: true, ..Config::default() };
+    let mut readability = Readability::with_document(document, Some(url.as_str()), Some(config)).map_err(|_| None)?;
     let article = readability.parse().map_err(|_| None)?;
     if article.text_content.trim().is_empty() { Err(None) } else { Ok(article) }
 }
@@ -177,14 +215,20 @@ fn markdown(document: &Document, base: &Url, links: Links) -> String {
         let target = link.attr("href").and_then(|target| base.join(target.trim()).ok());
         match target {
             Some(target) if links == Links::Keep && matches!(target.scheme(), "https" | "http" | "mailto") => {
-                link.set_attr("href", target.as_str());
+                link.set_attr("href", &target.as_str().replace('&', AMPERSAND));
                 link.remove_attr("title");
             }
             _ => link.rename("span"),
         }
     }
+    // A mark of emphasis that was never closed goes on through all that follows, and Markdown has none over several blocks.
+    for emphasis in document.select("b, strong, i, em").nodes() {
+        if emphasis.children_it(false).any(|child| BLOCKS.iter().any(|name| child.has_name(name))) {
+            emphasis.rename("span");
+        }
+    }
     let body = document.body().unwrap_or_else(|| document.root());
-    body.md(Some(&["script", "style", "head", "meta", "title"])).trim().to_owned()
+    body.md(Some(&["script", "style", "head", "meta", "title"])).trim().replace(AMPERSAND, "&")
 }
 
 /// Cuts a text to `most` characters, between paragraphs or lines where one ends in the last tenth. Whether it was cut.
@@ -237,7 +281,16 @@ mod tests {
         let text =
             format!("{}<p>{}</p>{}", "<div>".repeat(480), "words of an article, ".repeat(60), "</div>".repeat(480));
         let mut bombs = vec![text];
-        for tag in ["<div>", "<b>", "<blockquote>", "<ul><li>", "<table><tr><td>", "<span><div>", "<a href=x><p>"] {
+        for tag in [
+            "<div>",
+            "<b>",
+            "<blockquote>",
+            "<ul><li>",
+            "<table><tr><td>",
+            "<span><div>",
+            "<a href=x><p>",
+            "<template>",
+        ] {
             bombs.push(format!("<p>{}</p>{}", "words of an article, ".repeat(60), tag.repeat(100_000)));
         }
         // The guest has 1 MiB, and a build for tests has larger frames than the component.
