@@ -33,7 +33,7 @@ pub fn follow(
             // What the caller meant for one server is not told to another.
             request.headers.retain(|(name, _)| KEPT.contains(&name.to_ascii_lowercase().as_str()));
         }
-        request.url = next.as_str().to_owned();
+        next.as_str().clone_into(&mut request.url);
         url = next;
     }
     unreachable!("the loop ends at the last hop allowed")

@@ -18,6 +18,8 @@ pub struct Page {
     pub document: Document,
     /// Whether all of the text is in it.
     pub complete: bool,
+    /// How many levels of nodes it has.
+    pub depth: usize,
 }
 
 /// Parses a page. `url` is for the refusal of one that nests too deep even so.
@@ -42,11 +44,12 @@ pub fn parse(text: &str, url: &Url) -> Result<Page, Refusal> {
     }
     let complete = rest.is_empty();
     let document = parser.finish();
-    if depth(&document) > DEEPEST {
+    let depth = depth(&document);
+    if depth > DEEPEST {
         let message = format!("the page nests elements more than {DEEPEST} deep, which no page for readers does");
         return Err(Refusal::url(url, "the URL of a page for readers", message));
     }
-    Ok(Page { document, complete })
+    Ok(Page { document, complete, depth })
 }
 
 /// The first address that relative ones are resolved against: the page's `base` element, or its URL.
@@ -72,7 +75,7 @@ fn open_depth(document: &Document) -> usize {
     std::iter::successors(Some(document.root()), NodeRef::last_child).count()
 }
 
-/// The most levels of a tree, counted without a stack.
+/// How many levels a tree has, counted without a stack.
 fn depth(document: &Document) -> usize {
     let (mut node, mut level, mut most) = (document.root(), 1_usize, 1_usize);
     loop {

@@ -124,6 +124,10 @@ const ACCEPTED: &str =
 const NO_TEXT: &str = "script, style, noscript, template, iframe, object, embed, svg, canvas, video, audio, form, button, input, \
                        select, textarea, dialog, [hidden], [aria-hidden=true]";
 
+/// The most levels of a page in which an article is looked for: the search reads the text of an element anew on every level, and pages
+/// for readers have a few dozen.
+const SEARCHABLE: usize = 200;
+
 /// What leads elsewhere, and is no part of an article.
 const NAVIGATION: &str = "nav, [role=navigation], [role=search]";
 
@@ -157,14 +161,14 @@ const BLOCKS: [&str; 18] = [
 ];
 
 fn page(text: &str, url: &Url, options: &Options) -> Result<Reading, Refusal> {
-    let Page { document, complete } = page::parse(text, url)?;
+    let Page { document, complete, depth } = page::parse(text, url)?;
     let base = page::base(&document, url);
     let title = document.select_single("title").text().to_string();
     let language = document.select_single("html").attr("lang").and_then(|language| line(&language, 50));
     let modified = document.select_single(MODIFIED).attr("content").and_then(|time| line(&time, 100));
     let article = match options.part {
-        Part::Article => article(document, url),
-        Part::Whole => Err(Some(document)),
+        Part::Article if depth <= SEARCHABLE => article(document, url),
+        Part::Article | Part::Whole => Err(Some(document)),
     };
     let mut reading = match article {
         Ok(article) => {
