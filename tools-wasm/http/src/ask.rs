@@ -19,7 +19,7 @@ pub enum Refusal {
         message: String,
     },
     /// The request went wrong, or its answer says so.
-    #[error("{0:?}")]
+    #[error("{}", words(.0))]
     Failed(Failure),
 }
 
@@ -163,6 +163,16 @@ const LONGEST_URL: usize = 8192;
 const MOST_HEADERS: usize = 64;
 /// How much of a refused value is repeated, in characters.
 const REPEATED: usize = 200;
+
+fn words(failure: &Failure) -> &str {
+    match failure {
+        Failure::InvalidArgument { message } | Failure::Unavailable { message, .. } => message,
+        Failure::NotFound(message)
+        | Failure::Conflict(message)
+        | Failure::Denied(message)
+        | Failure::Fatal(message) => message,
+    }
+}
 
 fn host(url: &Url) -> &str {
     url.host_str().unwrap_or("the server")

