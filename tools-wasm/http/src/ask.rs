@@ -166,8 +166,9 @@ const REPEATED: usize = 200;
 
 fn words(failure: &Failure) -> &str {
     match failure {
-        Failure::InvalidArgument { message } | Failure::Unavailable { message, .. } => message,
-        Failure::NotFound(message)
+        Failure::InvalidArgument { message }
+        | Failure::Unavailable { message, .. }
+        | Failure::NotFound(message)
         | Failure::Conflict(message)
         | Failure::Denied(message)
         | Failure::Fatal(message) => message,
