@@ -1,0 +1,36 @@
+//! The cases of `cases/`, run natively against the upstream that each of them scripts.
+
+use serde_json::Value;
+use toolcell_casebook::{Call, Refused, Runner};
+
+use crate::ask::{Ask, Kind};
+use crate::bindings::toolcell::tool::types::Failure;
+
+#[test]
+fn the_cases_hold_natively() {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    Runner { folder, variants: &["/freshness", "/safe_search"] }.run(run);
+}
+
+fn run(call: &Call<'_>) -> Result<Value, Refused> {
+    let kind = match call.tool {
+        "web" => Kind::Web,
+        "news" => Kind::News,
+        other => panic!("there is no function {other}"),
+    };
+    let ask: Ask = serde_json::from_value(call.arguments.clone()).unwrap();
+    crate::search(call.script, kind, &ask).map(|found| serde_json::to_value(found).unwrap()).map_err(refused)
+}
+
+fn refused(failure: Failure) -> Refused {
+    let (kind, pointer, message) = match failure {
+        Failure::InvalidArgument(problem) => ("invalid-argument", Some(problem.pointer), problem.message),
+        Failure::Unavailable(outage) => ("unavailable", None, outage.message),
+        Failure::NotFound(message) => ("not-found", None, message),
+        Failure::Conflict(message) => ("conflict", None, message),
+        Failure::Denied(message) => ("denied", None, message),
+        Failure::NeedsPerson(question) => ("needs-person", None, question.text),
+        Failure::Fatal(message) => ("fatal", None, message),
+    };
+    Refused { kind, pointer, message }
+}
