@@ -25,7 +25,7 @@ pub use bindings::{Guest, Tool};
 /// What `wit/world.wit` generates.
 mod bindings {
     #![allow(unsafe_code, reason = "the generated glue reads and writes the component's memory")]
-    #![allow(missing_docs, clippy::pedantic, reason = "generated code")]
+    #![allow(missing_docs, clippy::pedantic, clippy::too_many_arguments, reason = "generated code")]
     wit_bindgen::generate!({
         path: ["../../wit/tool", "wit"],
         world: "toolcell:notify/notify",

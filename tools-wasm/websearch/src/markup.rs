@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn a_flood_of_brackets_costs_its_length() {
-        let flood = "<a".repeat(500_000);
+        let flood = "<a".repeat(50_000);
         assert_eq!(plain(&flood, 10).as_deref(), Some("<a<a<a<a<…"));
-        assert_eq!(plain(&"&".repeat(1_000_000), 5).as_deref(), Some("&&&&…"));
+        assert_eq!(plain(&"&".repeat(100_000), 5).as_deref(), Some("&&&&…"));
     }
 }
