@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use toolcell_client::scripted::Script;
 
 /// One call of a case.
@@ -49,27 +49,52 @@ impl Runner<'_> {
         let folder = Path::new(self.folder);
         let manifest = std::fs::read_to_string(folder.join("tool.toml")).expect("a tool has a manifest");
         let mut failed = String::new();
-        let mut count = 0;
-        let mut files: Vec<_> = std::fs::read_dir(folder.join("cases"))
+        for (file, case) in self.cases() {
+            let name = case["name"].as_str().expect("a case has a name");
+            for problem in self.problems(&case, folder, &manifest, &call) {
+                writeln!(failed, "\n{file}: {name}\n  {problem}").expect("a String takes all");
+            }
+        }
+        assert!(failed.is_empty(), "{failed}");
+    }
+
+    /// Runs every case that has an upstream again and again, each time with another answer: other statuses, bodies that break off, that are
+    /// damaged at some place, or that hold something else where a member was. Nothing is compared: the tool has to come back.
+    ///
+    /// # Panics
+    /// Where the tool does.
+    pub fn storm(&self, call: impl Fn(&Call<'_>) -> Result<Value, Refused>) {
+        let mut chance = Chance(1);
+        for (file, case) in self.cases() {
+            for (origin, entries) in case["upstream"].as_object().into_iter().flatten() {
+                let respond = &entries[0]["respond"];
+                // What a test prints is shown where it fails.
+                println!("{file}: {}", case["name"]);
+                for answer in answers(respond, &mut chance) {
+                    let script = Script::new(json!({ origin: [{ "when": {}, "respond": answer }] }), self.folder);
+                    let _ = self.outcome(&case, &script, &call);
+                }
+            }
+        }
+    }
+
+    /// All cases, each with the name of its file.
+    fn cases(&self) -> Vec<(String, Value)> {
+        let mut files: Vec<_> = std::fs::read_dir(Path::new(self.folder).join("cases"))
             .expect("a tool has cases")
             .map(|entry| entry.expect("the folder can be read").path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
             .collect();
         files.sort();
+        let mut cases = Vec::new();
         for file in files {
             let text = std::fs::read_to_string(&file).expect("a file of cases can be read");
-            let cases: Vec<Value> =
-                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            for case in &cases {
-                count += 1;
-                let name = case["name"].as_str().expect("a case has a name");
-                for problem in self.problems(case, folder, &manifest, &call) {
-                    writeln!(failed, "\n{}: {name}\n  {problem}", file.display()).expect("a String takes all");
-                }
-            }
+            let name = file.display().to_string();
+            let of_file: Vec<Value> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            cases.extend(of_file.into_iter().map(|case| (name.clone(), case)));
         }
-        assert!(count > 0, "{} has no cases", self.folder);
-        assert!(failed.is_empty(), "{failed}");
+        assert!(!cases.is_empty(), "{} has no cases", self.folder);
+        cases
     }
 
     fn problems(
@@ -79,8 +104,7 @@ impl Runner<'_> {
         manifest: &str,
         call: &impl Fn(&Call<'_>) -> Result<Value, Refused>,
     ) -> Vec<String> {
-        let empty = Map::new();
-        let upstream = case.get("upstream").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        let upstream = case.get("upstream").cloned().unwrap_or_else(|| json!({}));
         let mut problems: Vec<_> = upstream
             .as_object()
             .into_iter()
@@ -89,19 +113,105 @@ impl Runner<'_> {
             .map(|(origin, _)| format!("the manifest requests nothing at {origin}"))
             .collect();
         let script = Script::new(upstream, folder);
+        let outcome = self.outcome(case, &script, call);
+        problems.extend(script.problems());
+        problems.extend(mismatch(&case["expect"], outcome));
+        problems
+    }
+
+    fn outcome(
+        &self,
+        case: &Value,
+        script: &Script,
+        call: &impl Fn(&Call<'_>) -> Result<Value, Refused>,
+    ) -> Result<Value, Refused> {
+        let empty = Map::new();
         let mut arguments = case["arguments"].clone();
         for pointer in self.variants {
             rename(&mut arguments, &pointer.split('/').skip(1).collect::<Vec<_>>());
         }
-        let outcome = call(&Call {
+        call(&Call {
             tool: case["tool"].as_str().expect("a case names its function"),
             arguments,
             config: case["config"].as_object().unwrap_or(&empty),
-            script: &script,
-        });
-        problems.extend(script.problems());
-        problems.extend(mismatch(&case["expect"], outcome));
-        problems
+            script,
+        })
+    }
+}
+
+/// Answers that are like `respond` and are not it.
+fn answers(respond: &Value, chance: &mut Chance) -> Vec<Value> {
+    /// How many bodies are damaged in each of the two ways.
+    const DAMAGED: usize = 40;
+    let with = |name: &str, value: Value| {
+        let mut answer = respond.clone();
+        answer[name] = value;
+        answer
+    };
+    let statuses =
+        [200, 201, 202, 204, 206, 301, 400, 401, 402, 403, 404, 409, 416, 418, 422, 429, 500, 501, 502, 503, 504, 599];
+    let mut answers: Vec<_> = statuses.into_iter().map(|status| with("status", json!(status))).collect();
+    let text = match &respond["body"] {
+        Value::String(text) => text.clone(),
+        body => body.to_string(),
+    };
+    let letters: Vec<char> = text.chars().collect();
+    for _ in 0..DAMAGED {
+        let mut damaged = letters.clone();
+        let (from, to) = (chance.below(letters.len() + 1), chance.below(letters.len() + 1));
+        match chance.below(3) {
+            0 => damaged.truncate(from),
+            1 => drop(damaged.drain(from.min(to)..from.max(to))),
+            _ => damaged.insert(from, ['"', '{', ']', '\\', '\0', '\u{202e}', '9', ','][chance.below(8)]),
+        }
+        answers.push(with("body", Value::String(damaged.into_iter().collect())));
+    }
+    if let Ok(body) = serde_json::from_str::<Value>(&text) {
+        for _ in 0..DAMAGED {
+            let mut body = body.clone();
+            let others = [
+                json!(null),
+                json!(-1.5),
+                json!(u64::MAX),
+                json!("\n"),
+                json!("x".repeat(5000)),
+                json!([]),
+                json!([[{}]]),
+                json!({}),
+            ];
+            *some_member(&mut body, chance) = others[chance.below(others.len())].clone();
+            answers.push(with("body", Value::String(body.to_string())));
+        }
+    }
+    answers
+}
+
+/// A member somewhere in a value, or the value itself.
+fn some_member<'v>(value: &'v mut Value, chance: &mut Chance) -> &'v mut Value {
+    let members = match value {
+        Value::Array(items) => items.len(),
+        Value::Object(members) => members.len(),
+        _ => 0,
+    };
+    if members == 0 || chance.below(6) == 0 {
+        return value;
+    }
+    let at = chance.below(members);
+    let member = match value {
+        Value::Array(items) => items.get_mut(at),
+        Value::Object(members) => members.values_mut().nth(at),
+        _ => None,
+    };
+    some_member(member.expect("it is below the number of members"), chance)
+}
+
+/// A generator with a fixed seed: the same storm everywhere and always (Knuth's MMIX constants).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits fit") % bound.max(1)
     }
 }
 

@@ -5,9 +5,16 @@ use toolcell_casebook::{Call, Refused, Runner};
 
 use crate::bindings::toolcell::tool::types::Failure;
 
+const RUNNER: Runner<'static> = Runner { folder: env!("CARGO_MANIFEST_DIR"), variants: &[] };
+
 #[test]
 fn the_cases_hold_natively() {
-    Runner { folder: env!("CARGO_MANIFEST_DIR"), variants: &[] }.run(run);
+    RUNNER.run(run);
+}
+
+#[test]
+fn whatever_the_upstream_answers_the_tool_comes_back() {
+    RUNNER.storm(run);
 }
 
 fn run(call: &Call<'_>) -> Result<Value, Refused> {

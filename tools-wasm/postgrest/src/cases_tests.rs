@@ -6,10 +6,19 @@ use toolcell_casebook::{Call, Refused, Runner};
 use crate::base::{Base, SETTING};
 use crate::bindings::toolcell::tool::types::Failure;
 
+const RUNNER: Runner<'static> = Runner {
+    folder: env!("CARGO_MANIFEST_DIR"),
+    variants: &["/filters/*/test", "/filters/*/test/Is", "/order/*/direction", "/order/*/nulls", "/total"],
+};
+
 #[test]
 fn the_cases_hold_natively() {
-    let variants = &["/filters/*/test", "/filters/*/test/Is", "/order/*/direction", "/order/*/nulls", "/total"];
-    Runner { folder: env!("CARGO_MANIFEST_DIR"), variants }.run(run);
+    RUNNER.run(run);
+}
+
+#[test]
+fn whatever_the_upstream_answers_the_tool_comes_back() {
+    RUNNER.storm(run);
 }
 
 fn run(call: &Call<'_>) -> Result<Value, Refused> {

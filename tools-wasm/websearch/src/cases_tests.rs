@@ -6,10 +6,17 @@ use toolcell_casebook::{Call, Refused, Runner};
 use crate::ask::{Ask, Kind};
 use crate::bindings::toolcell::tool::types::Failure;
 
+const RUNNER: Runner<'static> =
+    Runner { folder: env!("CARGO_MANIFEST_DIR"), variants: &["/freshness", "/safe_search"] };
+
 #[test]
 fn the_cases_hold_natively() {
-    let folder = env!("CARGO_MANIFEST_DIR");
-    Runner { folder, variants: &["/freshness", "/safe_search"] }.run(run);
+    RUNNER.run(run);
+}
+
+#[test]
+fn whatever_the_upstream_answers_the_tool_comes_back() {
+    RUNNER.storm(run);
 }
 
 fn run(call: &Call<'_>) -> Result<Value, Refused> {
