@@ -4,11 +4,18 @@
 //!
 //! It panics, as tests do, and never where a component runs: tools depend on it for their tests alone.
 
+mod compare;
+mod storm;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use toolcell_client::scripted::Script;
+
+use crate::compare::{mismatch, rename};
+use crate::storm::{Chance, answers};
 
 /// One call of a case.
 pub struct Call<'a> {
@@ -78,6 +85,27 @@ impl Runner<'_> {
         }
     }
 
+    /// Runs the first case of each function that expects a result, with a body of 8 MiB for an answer, and gives the kinds of the failures.
+    ///
+    /// # Panics
+    /// Where the tool does, or takes such an answer for one.
+    pub fn flood(&self, call: impl Fn(&Call<'_>) -> Result<Value, Refused>) -> BTreeMap<String, &'static str> {
+        let mut kinds = BTreeMap::new();
+        for (_, case) in self.cases() {
+            let tool = case["tool"].as_str().expect("a case names its function");
+            let Some(origin) = case["upstream"].as_object().and_then(|upstream| upstream.keys().next()) else {
+                continue;
+            };
+            if kinds.contains_key(tool) || case["expect"].get("failure").is_some() {
+                continue;
+            }
+            let answer = json!({ "headers": { "content-type": "application/json" }, "body": format!("[\"{}\"]", "x".repeat(8 << 20)) });
+            let outcome = self.outcome(&case, &Script::answering(origin, &answer), &call);
+            kinds.insert(tool.to_owned(), outcome.expect_err("8 MiB are no answer").kind);
+        }
+        kinds
+    }
+
     /// All cases, each with the name of its file.
     fn cases(&self) -> Vec<(String, Value)> {
         let mut files: Vec<_> = std::fs::read_dir(Path::new(self.folder).join("cases"))
@@ -137,141 +165,4 @@ impl Runner<'_> {
             script,
         })
     }
-}
-
-/// Answers that are like `respond` and are not it.
-fn answers(respond: &Value, chance: &mut Chance) -> Vec<Value> {
-    /// How many bodies are damaged in each of the two ways.
-    const DAMAGED: usize = 40;
-    let with = |name: &str, value: Value| {
-        let mut answer = respond.clone();
-        answer[name] = value;
-        answer
-    };
-    let statuses =
-        [200, 201, 202, 204, 206, 301, 400, 401, 402, 403, 404, 409, 416, 418, 422, 429, 500, 501, 502, 503, 504, 599];
-    let mut answers: Vec<_> = statuses.into_iter().map(|status| with("status", json!(status))).collect();
-    let text = match &respond["body"] {
-        Value::String(text) => text.clone(),
-        body => body.to_string(),
-    };
-    let letters: Vec<char> = text.chars().collect();
-    for _ in 0..DAMAGED {
-        let mut damaged = letters.clone();
-        let (from, to) = (chance.below(letters.len() + 1), chance.below(letters.len() + 1));
-        match chance.below(3) {
-            0 => damaged.truncate(from),
-            1 => drop(damaged.drain(from.min(to)..from.max(to))),
-            _ => damaged.insert(from, ['"', '{', ']', '\\', '\0', '\u{202e}', '9', ','][chance.below(8)]),
-        }
-        answers.push(with("body", Value::String(damaged.into_iter().collect())));
-    }
-    if let Ok(body) = serde_json::from_str::<Value>(&text) {
-        for _ in 0..DAMAGED {
-            let mut body = body.clone();
-            let others = [
-                json!(null),
-                json!(-1.5),
-                json!(u64::MAX),
-                json!("\n"),
-                json!("x".repeat(5000)),
-                json!([]),
-                json!([[{}]]),
-                json!({}),
-            ];
-            *some_member(&mut body, chance) = others[chance.below(others.len())].clone();
-            answers.push(with("body", Value::String(body.to_string())));
-        }
-    }
-    answers
-}
-
-/// A member somewhere in a value, or the value itself.
-fn some_member<'v>(value: &'v mut Value, chance: &mut Chance) -> &'v mut Value {
-    let members = match value {
-        Value::Array(items) => items.len(),
-        Value::Object(members) => members.len(),
-        _ => 0,
-    };
-    if members == 0 || chance.below(6) == 0 {
-        return value;
-    }
-    let at = chance.below(members);
-    let member = match value {
-        Value::Array(items) => items.get_mut(at),
-        Value::Object(members) => members.values_mut().nth(at),
-        _ => None,
-    };
-    some_member(member.expect("it is below the number of members"), chance)
-}
-
-/// A generator with a fixed seed: the same storm everywhere and always (Knuth's MMIX constants).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).expect("31 bits fit") % bound.max(1)
-    }
-}
-
-/// How an outcome differs from what a case expects.
-fn mismatch(expect: &Value, outcome: Result<Value, Refused>) -> Option<String> {
-    match outcome {
-        Ok(value) => {
-            let holds = match (expect.get("value"), expect.get("includes")) {
-                (Some(whole), None) => *whole == value,
-                (None, Some(part)) => includes(&value, part),
-                _ => false,
-            };
-            (!holds).then(|| format!("expected {expect}\n  got {value}"))
-        }
-        Err(refused) => {
-            let Refused { kind, pointer, message } = refused;
-            let failure = &expect["failure"];
-            let holds = failure["kind"] == kind
-                && failure.get("pointer").is_none_or(|wanted| wanted.as_str() == pointer.as_deref())
-                && failure["message-contains"].as_str().is_none_or(|part| message.contains(part));
-            (!holds).then(|| format!("expected {expect}\n  got {kind} at {pointer:?}: {message}"))
-        }
-    }
-}
-
-/// Whether every member of `part` is in `value` and equal; arrays in full length.
-fn includes(value: &Value, part: &Value) -> bool {
-    match (value, part) {
-        (Value::Object(value), Value::Object(part)) => {
-            part.iter().all(|(name, part)| value.get(name).is_some_and(|value| includes(value, part)))
-        }
-        (Value::Array(values), Value::Array(parts)) => {
-            values.len() == parts.len() && values.iter().zip(parts).all(|(value, part)| includes(value, part))
-        }
-        _ => value == part,
-    }
-}
-
-/// Spells the case at a pointer as the generated types do: `not-null` becomes `NotNull`.
-fn rename(value: &mut Value, path: &[&str]) {
-    match (path, value) {
-        ([], Value::String(case)) => *case = upper_camel(case),
-        ([], Value::Object(variant)) => {
-            *variant =
-                std::mem::take(variant).into_iter().map(|(case, payload)| (upper_camel(&case), payload)).collect();
-        }
-        (["*", rest @ ..], Value::Array(items)) => items.iter_mut().for_each(|item| rename(item, rest)),
-        ([name, rest @ ..], Value::Object(members)) => {
-            if let Some(member) = members.get_mut(*name) {
-                rename(member, rest);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn upper_camel(case: &str) -> String {
-    let capital = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
-    };
-    case.split('-').map(capital).collect()
 }

@@ -17,6 +17,13 @@ fn whatever_the_upstream_answers_the_tool_comes_back() {
     RUNNER.storm(run);
 }
 
+#[test]
+fn an_answer_that_is_too_long_is_a_failure() {
+    let kinds = RUNNER.flood(run);
+    let kinds: Vec<_> = kinds.iter().map(|(tool, kind)| (tool.as_str(), *kind)).collect();
+    assert_eq!(kinds, [("answer", "fatal"), ("query", "fatal")]);
+}
+
 fn run(call: &Call<'_>) -> Result<Value, Refused> {
     let question = call.arguments["question"].as_str().unwrap();
     let units = serde_json::from_value(call.arguments["units"].clone()).unwrap();

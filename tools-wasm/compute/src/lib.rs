@@ -12,7 +12,7 @@ mod ask;
 mod cases_tests;
 mod refusal;
 
-use toolcell_client::{Limits, Transport};
+use toolcell_client::{Limits, Request, Response, Transport};
 
 use crate::bindings::toolcell::tool::types::Failure;
 use crate::bindings::{Outcome, Units};
@@ -52,7 +52,7 @@ impl Guest for Tool {
 /// The short answer to a question.
 fn short(transport: &impl Transport, question: &str, units: Option<Units>) -> Result<String, Failure> {
     let request = ask::short(question, units)?;
-    let response = transport.send(&request, &Limits::default()).map_err(|error| refusal::of_error(&error))?;
+    let response = send(transport, &request)?;
     if let Some(failure) = refusal::of_short(&response) {
         return Err(failure);
     }
@@ -62,7 +62,7 @@ fn short(transport: &impl Transport, question: &str, units: Option<Units>) -> Re
 /// Everything about a question.
 fn full(transport: &impl Transport, question: &str, units: Option<Units>, pods: &[String]) -> Result<Outcome, Failure> {
     let request = ask::full(question, units, pods)?;
-    let response = transport.send(&request, &Limits::default()).map_err(|error| refusal::of_error(&error))?;
+    let response = send(transport, &request)?;
     if let Some(failure) = refusal::of_response(&response) {
         return Err(failure);
     }
@@ -71,6 +71,15 @@ fn full(transport: &impl Transport, question: &str, units: Option<Units>, pods: 
         return Err(failure);
     }
     answer::full(&body).map_err(|error| refusal::of_error(&error))
+}
+
+/// The most bytes of an answer that are read. Real ones have a tenth of it; as a tree of JSON the worst takes a hundred times as much, which
+/// has to fit into the memory of a call.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+
+fn send(transport: &impl Transport, request: &Request) -> Result<Response, Failure> {
+    let limits = Limits { body: LONGEST_ANSWER, ..Limits::default() };
+    transport.send(request, &limits).map_err(|error| refusal::of_error(&error))
 }
 
 #[cfg(target_family = "wasm")]

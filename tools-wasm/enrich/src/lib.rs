@@ -67,6 +67,10 @@ fn combined(transport: &impl Transport, email: &str) -> Result<Both, Failure> {
     look_up(transport, "https://person.clearbit.com/v2/combined/find", &Subject::email(email)?, answer::both)
 }
 
+/// The most bytes of an answer that are read. Real ones have a tenth of it; as a tree of JSON the worst takes a hundred times as much, which
+/// has to fit into the memory of a call.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+
 /// One lookup: one request, and what came of it.
 fn look_up<T>(
     transport: &impl Transport,
@@ -75,7 +79,9 @@ fn look_up<T>(
     read: impl FnOnce(&Value) -> Result<T, Error>,
 ) -> Result<T, Failure> {
     let request = Request::get(url).header("accept", "application/json").query(subject.parameter(), subject.as_str());
-    let response = transport.send(&request, &Limits::default()).map_err(|error| refusal::of_error(&error))?;
+    let response = transport
+        .send(&request, &Limits { body: LONGEST_ANSWER, ..Limits::default() })
+        .map_err(|error| refusal::of_error(&error))?;
     if let Some(failure) = refusal::of_response(&response, subject) {
         return Err(failure);
     }

@@ -17,6 +17,13 @@ fn whatever_the_upstream_answers_the_tool_comes_back() {
     RUNNER.storm(run);
 }
 
+#[test]
+fn an_answer_that_is_too_long_is_a_failure() {
+    let kinds = RUNNER.flood(run);
+    let kinds: Vec<_> = kinds.iter().map(|(tool, kind)| (tool.as_str(), *kind)).collect();
+    assert_eq!(kinds, [("discord", "needs-person"), ("slack", "needs-person")]);
+}
+
 fn run(call: &Call<'_>) -> Result<Value, Refused> {
     let arguments = call.arguments.clone();
     let posted = match call.tool {

@@ -63,7 +63,7 @@ impl Guest for Tool {
 
 /// Sends one message. An answer of any status comes back; where there is none, the failure says whether the message may be there.
 fn send(transport: &impl Transport, api: &Api, request: &Request) -> Result<Response, Failure> {
-    // A receipt for one message is small, whatever a service echoes of it.
+    // A receipt for one message is small, whatever a service echoes of it; as a tree of JSON the worst takes a hundred times as much.
     let limits = Limits { body: 1024 * 1024, ..Limits::default() };
     transport.send(request, &limits).map_err(|error| api.of_error(&error))
 }

@@ -21,6 +21,22 @@ fn whatever_the_upstream_answers_the_tool_comes_back() {
     RUNNER.storm(run);
 }
 
+#[test]
+fn an_answer_that_is_too_long_is_a_failure() {
+    let kinds = RUNNER.flood(run);
+    let kinds: Vec<_> = kinds.iter().map(|(tool, kind)| (tool.as_str(), *kind)).collect();
+    assert_eq!(
+        kinds,
+        [
+            ("call", "needs-person"),
+            ("delete", "needs-person"),
+            ("insert", "needs-person"),
+            ("select", "invalid-argument"),
+            ("update", "needs-person")
+        ]
+    );
+}
+
 fn run(call: &Call<'_>) -> Result<Value, Refused> {
     let base = Base::new(call.config.get(SETTING).and_then(Value::as_str)).map_err(refused)?;
     let text = |name: &str| call.arguments[name].as_str().unwrap();

@@ -112,9 +112,16 @@ fn call(transport: &impl Transport, base: &Base, function: &str, arguments: Opti
     answer::value(&send(transport, &ask)?).map_err(|error| ask.of_error(&error))
 }
 
+/// The most bytes of a refusal that are read. Rows are only counted, but a refusal becomes a tree of JSON, which takes a hundred times its
+/// size at the worst.
+const LONGEST_REFUSAL: usize = 64 * 1024;
+
 /// Sends one request; a response that is no success is a failure.
 fn send(transport: &impl Transport, ask: &Ask) -> Result<Response, Failure> {
-    let response = transport.send(&ask.request, &Limits::default()).map_err(|error| ask.of_error(&error))?;
+    let mut response = transport.send(&ask.request, &Limits::default()).map_err(|error| ask.of_error(&error))?;
+    if !response.is_success() {
+        response.body.truncate(LONGEST_REFUSAL);
+    }
     match ask.of_response(&response) {
         Some(failure) => Err(failure),
         None => Ok(response),

@@ -67,10 +67,16 @@ impl Guest for Tool {
     }
 }
 
+/// The most bytes of an answer that are read. Real ones have a tenth of it; as a tree of JSON the worst takes a hundred times as much, which
+/// has to fit into the memory of a call.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+
 /// One search: one request, and what came of it.
 fn search(transport: &impl Transport, kind: Kind, ask: &Ask) -> Result<Findings, Failure> {
     let request = ask.request(kind)?;
-    let response = transport.send(&request, &Limits::default()).map_err(|error| refusal::of_error(&error))?;
+    let response = transport
+        .send(&request, &Limits { body: LONGEST_ANSWER, ..Limits::default() })
+        .map_err(|error| refusal::of_error(&error))?;
     if let Some(failure) = refusal::of_response(&response) {
         return Err(failure);
     }
