@@ -116,7 +116,10 @@ mod tests {
 
     #[test]
     fn what_is_absent_or_of_another_type_harms_nothing() {
-        let pods = json!([null, 5, {}, {"title": "T"}, {"subpods": "x"}, {"subpods": [{}, {"plaintext": 1}]}, {"subpods": [{"plaintext": "y"}]}]);
+        let pods = json!([
+            null, 5, {}, {"title": "T"}, {"subpods": "x"},
+            {"subpods": [{}, {"plaintext": 1}]}, {"subpods": [{"plaintext": "y"}]},
+        ]);
         let outcome = full(&json!({"queryresult": {"pods": pods, "timedout": 3}})).unwrap();
         assert_eq!(outcome.pods.len(), 1);
         assert_eq!((outcome.pods[0].id.as_str(), outcome.pods[0].primary), ("", false));

@@ -73,8 +73,8 @@ fn full(transport: &impl Transport, question: &str, units: Option<Units>, pods: 
     answer::full(&body).map_err(|error| refusal::of_error(&error))
 }
 
-/// The most bytes of an answer that are read. Real ones have a tenth of it; as a tree of JSON the worst takes a hundred times as much, which
-/// has to fit into the memory of a call.
+/// The most bytes of an answer that are read. Real ones have a tenth of it; as a tree of JSON the worst takes a hundred times
+/// as much, which has to fit into the memory of a call.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
 fn send(transport: &impl Transport, request: &Request) -> Result<Response, Failure> {

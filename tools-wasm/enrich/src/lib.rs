@@ -1,5 +1,5 @@
-//! The `enrich` tool: the Clearbit Enrichment API as functions. This file is the door between the contract in `wit/world.wit` and the modules:
-//! `subject` checks what is looked up, `answer` reads what came back, `refusal` makes failures.
+//! The `enrich` tool: the Clearbit Enrichment API as functions. This file is the door between the contract in `wit/world.wit`
+//! and the modules: `subject` checks what is looked up, `answer` reads what came back, `refusal` makes failures.
 //!
 //! It holds no key. The host puts the secret `clearbit-key` into the request after it has left the component.
 
@@ -67,8 +67,8 @@ fn combined(transport: &impl Transport, email: &str) -> Result<Both, Failure> {
     look_up(transport, "https://person.clearbit.com/v2/combined/find", &Subject::email(email)?, answer::both)
 }
 
-/// The most bytes of an answer that are read. Real ones have a tenth of it; as a tree of JSON the worst takes a hundred times as much, which
-/// has to fit into the memory of a call.
+/// The most bytes of an answer that are read. Real ones have a tenth of it; as a tree of JSON the worst takes a hundred times
+/// as much, which has to fit into the memory of a call.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
 /// One lookup: one request, and what came of it.

@@ -57,9 +57,14 @@ impl Message {
                 Some(channel),
             ));
         }
-        let text = escaped(&self.text, self.mentions.unwrap_or(Mentions::None));
-        let length = text.chars().take(LONGEST_TEXT + 1).count();
-        if length > LONGEST_TEXT || self.text.trim().is_empty() {
+        let is_long = |text: &str| text.chars().nth(LONGEST_TEXT).is_some();
+        // Escaping makes a text longer, so one that is too long already need not be escaped.
+        let text = if is_long(&self.text) {
+            String::new()
+        } else {
+            escaped(&self.text, self.mentions.unwrap_or(Mentions::None))
+        };
+        if text.trim().is_empty() || is_long(&text) {
             return Err(invalid("/text", "1 to 40,000 characters once &, < and > are escaped", None));
         }
         let mut body = json!({

@@ -1,4 +1,5 @@
-//! Owns what came back: the text of the server's JSON as it is, checked and counted but never written anew, so that numbers keep every digit.
+//! Owns what came back: the text of the server's JSON as it is, checked and counted but never written anew, so that numbers keep
+//! every digit.
 
 use serde::de::IgnoredAny;
 use toolcell_client::{Error, Response, text};

@@ -1,6 +1,6 @@
-//! The `postgrest` tool: rows of a database behind PostgREST. This file is the door between the contract in `wit/world.wit` and the modules:
-//! `base` knows where the database is, `grammar` writes PostgREST's query language, `ask` makes requests of arguments, `answer` reads what
-//! came back, `refusal` makes failures.
+//! The `postgrest` tool: rows of a database behind PostgREST. This file is the door between the contract in `wit/world.wit` and
+//! the modules: `base` knows where the database is, `grammar` writes PostgREST's query language, `ask` makes requests of
+//! arguments, `answer` reads what came back, `refusal` makes failures.
 //!
 //! It holds no key. The host puts the secret `postgrest-key` into the request after it has left the component.
 

@@ -1,5 +1,6 @@
-//! Owns the failures: what PostgREST's refusals mean for the caller. A refusal is JSON with `code`, `message`, `details` and `hint`; the code
-//! is PostgREST's own (`PGRST…`) or PostgreSQL's SQLSTATE. Names and values in the message say which argument it is about.
+//! Owns the failures: what PostgREST's refusals mean for the caller. A refusal is JSON with `code`, `message`, `details` and
+//! `hint`; the code is PostgREST's own (`PGRST…`) or PostgreSQL's SQLSTATE. Names and values in PostgreSQL's messages say which
+//! argument one is about.
 
 use serde_json::Value;
 use toolcell_client::{Error, Response, Service, failure, json, text};
@@ -19,7 +20,8 @@ impl Ask {
         let said = sentence(&body, &code);
         Some(match (response.status, code.as_str()) {
             (401, _) | (403, "42501") => Failure::Denied(format!(
-                "The database refused: {said}. The role behind the secret `postgrest-key` has no right to this, or the operator has not bound the secret to this tool"
+                "The database refused: {said}. The role behind the secret `postgrest-key` has no right to this, or the operator \
+                 has not bound the secret to this tool"
             )),
             (404, "PGRST205" | "42P01") => Failure::NotFound(format!("The database has no such table or view: {said}")),
             (404, "PGRST202" | "42883") => Failure::NotFound(format!("The database has no such function: {said}")),
@@ -39,8 +41,10 @@ impl Ask {
                 later(format!("The database gave up because it took too long: {said}. Ask for less"), response)
             }
             (400 | 406 | 416 | 422, _) if !code.is_empty() => {
-                let text = json::text(&body, "/message").unwrap_or_default();
-                self.refused(self.pointed(text).unwrap_or(self.body), "what the database takes", &said)
+                // PostgREST's own messages quote the query as a whole, in words that a column may be called by.
+                let text = json::text(&body, "/message").filter(|_| !code.starts_with("PGRST"));
+                let pointer = text.and_then(|text| self.pointed(text)).unwrap_or(self.body);
+                self.refused(pointer, "what the database takes", &said)
             }
             _ => match convert(refused, self.body) {
                 // The gateway in between does not know how far the database came.
@@ -88,17 +92,21 @@ impl Ask {
         })
     }
 
-    /// The argument whose name or value stands in a message: in double quotes, or as the last part of a name.
+    /// The argument that a message of PostgreSQL is about: the column that does not exist, or the value in double quotes.
     fn pointed(&self, message: &str) -> Option<&str> {
-        let quoted = |text: &str| message.contains(&format!("\"{text}\""));
-        let is_word = |text: &str| {
-            let parts = message.split(|letter: char| letter.is_whitespace() || ".,:;()\"".contains(letter));
-            parts.into_iter().any(|part| part == text)
+        let missing = message.split_once("column ").and_then(|(_, rest)| rest.split_once(" does not exist"));
+        let found = match missing {
+            // `orders.nme`, `"orders.nme"` or `nme`; a path's column is what stands before its arrows.
+            Some((name, _)) => self.named.iter().find(|(pointer, text)| {
+                let column = text.split("->").next().unwrap_or_default();
+                !pointer.contains("/test/")
+                    && name.rsplit('.').next().map(|last| last.trim_matches('"')) == Some(column)
+            }),
+            None => self.named.iter().find(|(pointer, text)| {
+                pointer.contains("/test/") && !text.is_empty() && message.contains(&format!("\"{text}\""))
+            }),
         };
-        // The column of a path is what stands before its arrows.
-        let column = |text: &str| text.split("->").next().unwrap_or_default().to_owned();
-        let names = |text: &str| !text.is_empty() && (quoted(text) || is_word(text) || is_word(&column(text)));
-        self.named.iter().find(|(_, text)| names(text)).map(|(pointer, _)| pointer.as_str())
+        found.map(|(pointer, _)| pointer.as_str())
     }
 }
 
@@ -144,5 +152,42 @@ fn convert(failure: failure::Failure, pointer: &str) -> Failure {
         failure::Failure::Conflict(message) => Failure::Conflict(message),
         failure::Failure::Denied(message) => Failure::Denied(message),
         failure::Failure::Fatal(message) => Failure::Fatal(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toolcell_client::{Method, Request};
+
+    use super::*;
+
+    #[test]
+    fn messages_of_the_database_point_at_the_argument_they_are_about() {
+        let named = [
+            ("/columns/0", "column"),
+            ("/columns/1", "data->>city"),
+            ("/filters/0/column", "nme"),
+            ("/filters/0/test/eq", "1"),
+            ("/filters/1/test/in", "forty-two"),
+        ];
+        let ask = Ask {
+            request: Request::new(Method::Get, "https://a.example/t"),
+            named: named.map(|(pointer, text)| (pointer.to_owned(), text.to_owned())).into(),
+            body: "",
+            effect: Effect::Reads,
+        };
+        for (message, pointer) in [
+            ("column orders.nme does not exist", Some("/filters/0/column")),
+            ("column \"nme\" does not exist", Some("/filters/0/column")),
+            ("column orders.data does not exist", Some("/columns/1")),
+            ("column orders.column does not exist", Some("/columns/0")),
+            ("column orders.other does not exist", None),
+            ("invalid input syntax for type integer: \"forty-two\"", Some("/filters/1/test/in")),
+            ("invalid input syntax for type date: \"1\"", Some("/filters/0/test/eq")),
+            ("there is 1 column too many", None),
+            ("", None),
+        ] {
+            assert_eq!(ask.pointed(message), pointer, "{message}");
+        }
     }
 }

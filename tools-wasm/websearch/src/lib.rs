@@ -67,8 +67,8 @@ impl Guest for Tool {
     }
 }
 
-/// The most bytes of an answer that are read. Real ones have a tenth of it; as a tree of JSON the worst takes a hundred times as much, which
-/// has to fit into the memory of a call.
+/// The most bytes of an answer that are read. Real ones have a tenth of it; as a tree of JSON the worst takes a hundred times
+/// as much, which has to fit into the memory of a call.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
 /// One search: one request, and what came of it.
