@@ -4,6 +4,7 @@
 
 mod host;
 mod house;
+mod policy;
 mod red_team;
 mod suites;
 mod support;

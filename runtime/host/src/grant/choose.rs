@@ -53,7 +53,7 @@ impl<'a> Meeting<'a> {
                         "the manifest requests it and no rule mounts it; `--mount HOST_FOLDER:{}` or",
                         request.guest
                     );
-                    let (place, rule) = self.place_for_more();
+                    let (place, rule) = self.place_for(&toml);
                     let reason = format!("{why} `{toml}` in {place} would");
                     refusals.push(Refusal { what, reason, toml: Some(toml), rule });
                 }

@@ -338,7 +338,7 @@ impl<'a> Meeting<'a> {
     }
 
     fn not_allowed_because(&self, what: String, why: &str, toml: String) -> Refusal {
-        let (place, rule) = self.place_for_more();
+        let (place, rule) = self.place_for(&toml);
         Refusal { what, reason: format!("{why}; `{toml}` in {place} would"), toml: Some(toml), rule }
     }
 
@@ -355,14 +355,23 @@ impl<'a> Meeting<'a> {
         }
     }
 
-    /// The rule to which a line for this tool belongs, in words: of those that name it the first by name, else a new one.
-    fn place_for_more(&self) -> (String, Option<String>) {
-        let component = self.subject.tool.component();
-        let named = self.rules.iter().filter(|rule| rule.whom.tools.is_some() && rule.source != Source::InPerson);
-        match named.map(|rule| &rule.name).min() {
-            Some(name) => (format!("the rule `{name}`"), Some(name.clone())),
-            None => (format!("a [[rule]] with `tools = [\"{component}\"]`"), None),
-        }
+    /// Where a line for this tool belongs, in words: the first by name of the rules that are for this tool alone, else a
+    /// new one. A rule for others too is not named: the line would widen theirs as well.
+    fn place_for(&self, toml: &str) -> (String, Option<String>) {
+        let alone = |rule: &&&Rule| {
+            let ours = |callee: &Callee| callee.names(self.subject.tool);
+            rule.source != Source::InPerson && rule.whom.tools.as_ref().is_some_and(|tools| tools.iter().all(ours))
+        };
+        let Some(rule) = self.rules.iter().filter(alone).min_by_key(|rule| &rule.name) else {
+            return (format!("a [[rule]] with `tools = [\"{}\"]`", self.subject.tool.component()), None);
+        };
+        let key = toml.split(' ').next().unwrap_or_default();
+        let place = if rule.allow.iter().any(|allow| allow.key() == key) {
+            format!("the rule `{}`, joined with its own `{key}`,", rule.name)
+        } else {
+            format!("the rule `{}`", rule.name)
+        };
+        (place, Some(rule.name.clone()))
     }
 }
 

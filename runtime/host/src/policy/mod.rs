@@ -355,6 +355,23 @@ impl Folder {
     }
 }
 
+impl Allow {
+    /// The key of a rule under which it stands.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Mount(_) => "mounts",
+            Self::Config { .. } => "config",
+            Self::Limit(..) => "limits",
+            Self::ExtendedEngine => "extended-engine",
+            Self::Network(_) => "network",
+            Self::Secret(_) => "secrets",
+            Self::Kv(_) => "kv",
+            Self::Call(_) => "call",
+            Self::Confirm(_) => "confirm",
+        }
+    }
+}
+
 impl Hint {
     /// Its name in manifests and policy.
     pub fn name(self) -> &'static str {

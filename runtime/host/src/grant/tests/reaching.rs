@@ -77,6 +77,11 @@ fn what_is_granted_only_in_part_is_told_with_what_is_missing() {
     assert!(refusal.reason.contains("only a part"), "{refusal:?}");
     let line = r#"network = [{ url = "https://a.example/", methods = ["PUT"] }]"#;
     assert_eq!((refusal.toml.as_deref(), refusal.rule.as_deref()), (Some(line), Some("docs")));
+    assert!(refusal.reason.contains("in the rule `docs`, joined with its own `network`, would"), "{refusal:?}");
+    let shared = rule("docs", &network(r#"url = "https://a.example/", methods = ["GET"]"#))
+        .replace("[\"search\"]", "[\"search\", \"json\"]");
+    let shared = met(Some(&asked), &policy(&shared));
+    assert_eq!(shared.refusals[0].rule, None, "the line would widen what others may do");
     let nobody = met(Some(&asked), &Policy::deny_all());
     assert!(nobody.refusals[0].reason.contains("a [[rule]] with `tools = [\"search\"]`"), "{:?}", nobody.refusals);
 }
