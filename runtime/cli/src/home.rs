@@ -1,13 +1,16 @@
 //! Opens a host over the home of the user.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use toolcell_core::{CallId, Clock, Limit, UnixMillis};
+use toolcell_core::{CallId, Clock, Limit, ToolId, UnixMillis};
+use toolcell_host::grant::Approval;
 use toolcell_host::{Host, Policy, PoolSize, Settings, Threads, Width};
 
 use crate::exit::CliError;
+use crate::outside;
 use crate::paths::Paths;
 
 /// The machine's wall clock.
@@ -33,26 +36,35 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
     if let Some(missing) = folders.iter().find(|folder| !folder.is_dir()) {
         return Err(CliError::usage(format!("`{}` is no folder", missing.display())));
     }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (door, secrets) = (outside::door(&policy, &clock)?, outside::secrets(&policy)?);
+    let kv = outside::kv(paths, &policy)?;
     let settings = Settings {
         tools,
         code_cache: Some(paths.code()),
         code_key: paths.code_key(),
         receipts: paths.receipts(),
         policy,
-        approvals: std::collections::BTreeMap::new(),
-        door: None,
-        secrets: Arc::new(toolcell_host::secrets::Stores::default()),
-        kv: None,
+        approvals: approvals(paths)?,
+        door,
+        secrets,
+        kv,
         width: Width { host: slots, tenant: slots, tool: slots, queue: 4_096, per_minute: 600_000 },
         pool,
         threads: Threads::for_cores(cores),
-        clock: Arc::new(SystemClock),
+        clock,
     };
     Host::open(settings).map_err(|error| {
         CliError::failed("cannot open the host")
             .because(&error)
             .next("Check that the home folder can be written, or set TOOLCELL_HOME to another one.")
     })
+}
+
+/// What was reviewed and approved.
+pub(crate) fn approvals(paths: &Paths) -> Result<BTreeMap<ToolId, Approval>, CliError> {
+    let _ = paths;
+    Ok(BTreeMap::new())
 }
 
 /// Where the policy is: what was named on the command line, else the home's; none where there is none.

@@ -5,6 +5,7 @@ mod commands;
 mod environment;
 mod exit;
 mod home;
+mod outside;
 mod paths;
 mod progress;
 mod terminal;

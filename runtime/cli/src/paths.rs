@@ -78,6 +78,21 @@ impl Paths {
         self.data.join("receipts")
     }
 
+    /// The store of tools' keys and values.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.data.join("store").join("toolcell.sqlite")
+    }
+
+    /// What was reviewed and approved.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.data.join("toolcell.lock")
+    }
+
+    /// The audit log.
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.data.join("audit")
+    }
+
     /// The key of the cache of compiled code.
     pub(crate) fn code_key(&self) -> PathBuf {
         self.keys.join("code")

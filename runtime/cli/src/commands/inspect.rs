@@ -1,5 +1,6 @@
 //! `toolcell inspect`
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use toolcell_core::units::Bytes;
 use toolcell_core::{Kind, Tenant, ToolId};
 use toolcell_host::boundary::{Offer, offered};
 use toolcell_host::catalog::{State, Tool};
+use toolcell_host::grant::Approval;
 use toolcell_host::schema::{inert, input_schema, output_schema};
 use toolcell_host::{Component, Policy, Snapshot, grant_of};
 
@@ -25,24 +27,25 @@ use crate::terminal::{Style, out, say};
 pub(crate) fn run(args: &InspectArgs) -> Result<Exit, CliError> {
     let paths = Paths::from_environment()?;
     let policy = home::policy(&paths, args.allowed.policy.as_deref())?;
+    let rules = Rules { policy, approvals: home::approvals(&paths)? };
     let path = Path::new(&args.target);
     // A file is inspected where it lies; nothing about it is taken from the tools folder.
     if path.extension().is_some_and(|ending| ending == "wasm") && path.exists() {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let snapshot = home::look(&paths, &[folder.to_owned()])?;
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        return show(&*find(&snapshot, stem)?, None, &policy, args.json);
+        return show(&*find(&snapshot, stem)?, None, &rules, args.json);
     }
     let snapshot = home::look(&paths, &args.folders.tools)?;
     if snapshot.component(&args.target).is_some() {
-        return show(&*find(&snapshot, &args.target)?, None, &policy, args.json);
+        return show(&*find(&snapshot, &args.target)?, None, &rules, args.json);
     }
     // A tool that cannot be called can be looked at all the same.
     if let Some((component, tool)) = snapshot.tools().find(|(_, tool)| tool.id.as_str() == args.target) {
-        return show(component, Some(tool), &policy, args.json);
+        return show(component, Some(tool), &rules, args.json);
     }
     match snapshot.resolve(&args.target, None) {
-        Ok((component, index)) => show(&component, Some(&component.tools[index]), &policy, args.json),
+        Ok((component, index)) => show(&component, Some(&component.tools[index]), &rules, args.json),
         Err(failure) => {
             let mut error = CliError::failed(failure.message.clone());
             error.causes.clone_from(&failure.hints);
@@ -71,7 +74,13 @@ fn find(snapshot: &Snapshot, name: &str) -> Result<Arc<Component>, CliError> {
     }
 }
 
-fn show(component: &Component, only: Option<&Tool>, policy: &Policy, as_json: bool) -> Result<Exit, CliError> {
+/// What a grant follows from.
+struct Rules {
+    policy: Policy,
+    approvals: BTreeMap<ToolId, Approval>,
+}
+
+fn show(component: &Component, only: Option<&Tool>, rules: &Rules, as_json: bool) -> Result<Exit, CliError> {
     let tools: Vec<&Tool> = component.tools.iter().filter(|tool| only.is_none_or(|only| only.id == tool.id)).collect();
     if as_json {
         print_json(&json!({
@@ -84,7 +93,7 @@ fn show(component: &Component, only: Option<&Tool>, policy: &Policy, as_json: bo
             "manifest": component.manifest,
             "manifest_digest": component.manifest_digest,
             "notes": component.notes,
-            "tools": tools.iter().map(|tool| tool_json(component, tool, policy)).collect::<Vec<_>>(),
+            "tools": tools.iter().map(|tool| tool_json(component, tool, rules)).collect::<Vec<_>>(),
         }))?;
         return Ok(Exit::Ok);
     }
@@ -122,7 +131,7 @@ fn show(component: &Component, only: Option<&Tool>, policy: &Policy, as_json: bo
         say("");
         print_tool(component, tool, only.is_some())?;
         if only.is_some() {
-            print_grant(&grant_of(component, tool, &Tenant::default(), policy));
+            print_grant(&grant_of(component, tool, &Tenant::default(), &rules.policy, &rules.approvals));
         }
     }
     Ok(Exit::Ok)
@@ -217,7 +226,7 @@ fn shape(ty: &Type) -> String {
     }
 }
 
-fn tool_json(component: &Component, tool: &Tool, policy: &Policy) -> Value {
+fn tool_json(component: &Component, tool: &Tool, rules: &Rules) -> Value {
     let docs = docs(component, &tool.id);
     let schemas = tool.signature.as_ref().ok();
     json!({
@@ -227,7 +236,7 @@ fn tool_json(component: &Component, tool: &Tool, policy: &Policy) -> Value {
         "hints": component.manifest.as_ref().map(|manifest| manifest.hints_of(tool.id.within())),
         "input_schema": schemas.map(|signature| input_schema(signature, docs)),
         "output_schema": schemas.map(|signature| output_schema(signature, docs)),
-        "grant": grant_json(&grant_of(component, tool, &Tenant::default(), policy)),
+        "grant": grant_json(&grant_of(component, tool, &Tenant::default(), &rules.policy, &rules.approvals)),
     })
 }
 

@@ -28,7 +28,7 @@ pub(super) fn run(paths: &Paths, args: &PolicyExplainArgs) -> Result<Exit, CliEr
     })?;
     let tool = &component.tools[index];
     let tenant = args.tenant.as_deref().map_or_else(Tenant::default, |name| Tenant(name.into()));
-    let grant = grant_of(&component, tool, &tenant, &policy);
+    let grant = grant_of(&component, tool, &tenant, &policy, &home::approvals(paths)?);
     let target;
     let question = match (&args.request, &args.secret, &args.mount) {
         (Some(request), _, _) => {
