@@ -15,14 +15,14 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest line that is written or read, in bytes without its newline. It stops one line from taking all memory.
-pub(super) const LINE_MAX: usize = 1 << 20;
+pub(crate) const LINE_MAX: usize = 1 << 20;
 
 /// The most directory entries that are looked at. It stops a folder full of names from taking all memory.
 const FILES_MAX: usize = 1_000_000;
 
 /// Appends whole lines. After a failure the file ends where it ended before, or is made to before the next line.
 #[derive(Debug)]
-pub(super) struct Appender<M> {
+pub(crate) struct Appender<M> {
     medium: M,
     len: u64,
     /// False where half a line may stand behind `len`.
@@ -31,12 +31,12 @@ pub(super) struct Appender<M> {
 
 impl<M: Medium> Appender<M> {
     /// Appends to `medium`, which holds `len` bytes.
-    pub(super) fn new(medium: M, len: u64) -> Self {
+    pub(crate) fn new(medium: M, len: u64) -> Self {
         Self { medium, len, clean: true }
     }
 
     /// Writes all of `bytes`, in one `write(2)` where the system takes them at once, or nothing.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if !self.clean {
             self.medium.cut(self.len)?;
             self.clean = true;
@@ -60,17 +60,17 @@ impl<M: Medium> Appender<M> {
     }
 
     /// Bytes of whole lines.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    pub(super) fn medium(&self) -> &M {
+    pub(crate) fn medium(&self) -> &M {
         &self.medium
     }
 }
 
 /// What an [`Appender`] writes to. A trait so that a full disk can be tested.
-pub(super) trait Medium {
+pub(crate) trait Medium {
     /// As `write(2)` on a file opened for appending.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     /// Drops everything behind `len`.
@@ -102,51 +102,51 @@ pub struct FileError {
 
 impl FileError {
     /// For `map_err`.
-    pub(super) fn of(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn of(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { action, path: path.to_owned(), source }
     }
 }
 
 /// 64 random bits that name a writer, as 16 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct WriterName([u8; 16]);
+pub(crate) struct WriterName([u8; 16]);
 
 impl WriterName {
     /// The length of the text form, in bytes.
-    pub(super) const LEN: usize = 16;
+    pub(crate) const LEN: usize = 16;
 
-    pub(super) fn random() -> io::Result<Self> {
+    pub(crate) fn random() -> io::Result<Self> {
         let text = format!("{:016x}", u64::from_le_bytes(random()?));
         Ok(Self::parse(text.as_bytes()).expect("sixteen hexadecimal digits are a name"))
     }
 
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let name: [u8; 16] = text.try_into().ok()?;
         name.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(name))
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("hexadecimal digits are ASCII")
     }
 
     /// The receipts, in numbered segments; the first is 1.
-    pub(super) fn segment(&self, number: u32) -> String {
+    pub(crate) fn segment(&self, number: u32) -> String {
         format!("{self}.{number:06}.jsonl")
     }
 
     /// The signed checkpoints. The lock on this file is the lock on the writer: it is never replaced, and whoever
     /// deletes it to free the lock leaves receipts without any checkpoint behind, which shows.
-    pub(super) fn checkpoints(&self) -> String {
+    pub(crate) fn checkpoints(&self) -> String {
         format!("{self}.checkpoints.jsonl")
     }
 
     /// Half lines that a crash left.
-    pub(super) fn torn(&self) -> String {
+    pub(crate) fn torn(&self) -> String {
         format!("{self}.torn.jsonl")
     }
 
     /// The copy of the last checkpoint in the anchor folder.
-    pub(super) fn head(&self) -> String {
+    pub(crate) fn head(&self) -> String {
         format!("{self}.head")
     }
 }
@@ -178,7 +178,7 @@ impl<'de> Deserialize<'de> for WriterName {
 }
 
 /// Bytes from the system's generator.
-pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(bytes)
@@ -186,17 +186,17 @@ pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
 
 /// What of one writer lies in a folder.
 #[derive(Debug, Default)]
-pub(super) struct WriterFiles {
+pub(crate) struct WriterFiles {
     /// Whether there is a file of checkpoints.
-    pub(super) checkpoints: bool,
+    pub(crate) checkpoints: bool,
     /// Whether there is a head (in an anchor folder).
-    pub(super) head: bool,
+    pub(crate) head: bool,
     /// The numbers of its segments, ascending.
-    pub(super) segments: Vec<u32>,
+    pub(crate) segments: Vec<u32>,
 }
 
 /// The writers of a folder, by name. Anything that is not named like a file of ours is passed over.
-pub(super) fn scan(dir: &Path) -> Result<BTreeMap<WriterName, WriterFiles>, FileError> {
+pub(crate) fn scan(dir: &Path) -> Result<BTreeMap<WriterName, WriterFiles>, FileError> {
     let mut writers = BTreeMap::<_, WriterFiles>::new();
     for (count, entry) in fs::read_dir(dir).map_err(FileError::of("list", dir))?.enumerate() {
         let entry = entry.map_err(FileError::of("list", dir))?;
@@ -225,22 +225,22 @@ pub(super) fn scan(dir: &Path) -> Result<BTreeMap<WriterName, WriterFiles>, File
 }
 
 /// Makes a folder that only its owner may enter, where there is none.
-pub(super) fn make_folder(dir: &Path) -> Result<(), FileError> {
+pub(crate) fn make_folder(dir: &Path) -> Result<(), FileError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(FileError::of("create", dir))
 }
 
 /// Opens a regular file for reading.
-pub(super) fn open_read(path: &Path) -> Result<File, FileError> {
+pub(crate) fn open_read(path: &Path) -> Result<File, FileError> {
     open(OpenOptions::new().read(true), path, "open")
 }
 
 /// Opens a regular file for reading and appending.
-pub(super) fn open_append(path: &Path) -> Result<File, FileError> {
+pub(crate) fn open_append(path: &Path) -> Result<File, FileError> {
     open(OpenOptions::new().read(true).append(true), path, "open")
 }
 
 /// Makes a new file for reading and appending.
-pub(super) fn create_append(path: &Path) -> Result<File, FileError> {
+pub(crate) fn create_append(path: &Path) -> Result<File, FileError> {
     open(OpenOptions::new().read(true).append(true).create_new(true), path, "create")
 }
 
@@ -263,7 +263,7 @@ fn refusal(what: &str) -> io::Error {
 }
 
 /// Reads a small file whole; one longer than `max` bytes is an error.
-pub(super) fn read_small(path: &Path, max: usize) -> Result<Vec<u8>, FileError> {
+pub(crate) fn read_small(path: &Path, max: usize) -> Result<Vec<u8>, FileError> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     let file = open_read(path)?;
@@ -276,7 +276,7 @@ pub(super) fn read_small(path: &Path, max: usize) -> Result<Vec<u8>, FileError> 
 }
 
 /// Makes a file that appears whole or not at all. Answers false, and changes nothing, where there is one already.
-pub(super) fn create_once(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
+pub(crate) fn create_once(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
     let temporary = write_beside(path, bytes)?;
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary).map_err(FileError::of("remove", &temporary))?;
@@ -288,7 +288,7 @@ pub(super) fn create_once(path: &Path, bytes: &[u8]) -> Result<bool, FileError> 
 }
 
 /// Replaces a file by one with `bytes`; a reader sees the old one or the new one.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let temporary = write_beside(path, bytes)?;
     fs::rename(&temporary, path).map_err(FileError::of("write", path))?;
     sync_folder_of(path)
@@ -310,7 +310,7 @@ fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, FileError> {
 }
 
 /// Makes the names in a file's folder durable.
-pub(super) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
+pub(crate) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -320,17 +320,17 @@ pub(super) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
 
 /// The end of a file of lines.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(crate) struct Tail {
     /// Where the last whole line ends, its newline included.
-    pub(super) whole: u64,
+    pub(crate) whole: u64,
     /// The last whole line without its newline; none where no line is whole.
-    pub(super) last: Option<Vec<u8>>,
+    pub(crate) last: Option<Vec<u8>>,
     /// What stands behind it: half a line that a crash left.
-    pub(super) torn: Vec<u8>,
+    pub(crate) torn: Vec<u8>,
 }
 
 /// Reads a file's last line, and what may stand behind it. Reads no more than two of the longest lines.
-pub(super) fn tail(file: &File) -> io::Result<Tail> {
+pub(crate) fn tail(file: &File) -> io::Result<Tail> {
     let len = file.metadata()?.len();
     for window in [4 << 10, 64 << 10, 2 * (LINE_MAX as u64 + 1) + 1] {
         let start = len.saturating_sub(window);

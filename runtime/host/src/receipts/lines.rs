@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use super::files::LINE_MAX;
 
 /// Reads lines, and says of each whether it is one of ours by length and end.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     reader: BufReader<io::Take<File>>,
     buffer: Vec<u8>,
     number: u64,
@@ -15,7 +15,7 @@ pub(super) struct Lines {
 
 /// A line without its newline.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub(crate) enum Line<'a> {
     Whole(&'a [u8]),
     /// Longer than [`LINE_MAX`]; it was passed over.
     TooLong,
@@ -25,12 +25,12 @@ pub(super) enum Line<'a> {
 
 impl Lines {
     /// Reads the first `len` bytes of `file`: what is appended meanwhile is left out.
-    pub(super) fn new(file: File, len: u64) -> Self {
+    pub(crate) fn new(file: File, len: u64) -> Self {
         Self { reader: BufReader::with_capacity(64 << 10, file.take(len)), buffer: Vec::new(), number: 0 }
     }
 
     /// The next line and its number, the first being 1; none at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Line<'_>)>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, Line<'_>)>> {
         self.buffer.clear();
         let limit = LINE_MAX as u64 + 1;
         if self.reader.by_ref().take(limit).read_until(b'\n', &mut self.buffer)? == 0 {

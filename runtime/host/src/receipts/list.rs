@@ -212,7 +212,7 @@ impl Chain {
 
 /// One file, read line by line in chunks from one end to the other.
 #[derive(Debug)]
-struct Segment {
+pub(crate) struct Segment {
     path: PathBuf,
     order: Order,
     /// What is read of the file and not handed out yet: `buffer[from..to]`.
@@ -227,7 +227,7 @@ struct Segment {
 }
 
 impl Segment {
-    fn open(path: PathBuf, order: Order) -> Result<Self, FileError> {
+    pub(crate) fn open(path: PathBuf, order: Order) -> Result<Self, FileError> {
         let file = files::open_read(&path)?;
         let tail = files::tail(&file).map_err(FileError::of("read", &path))?;
         // What stands behind the last whole line is half a line, or one being written: not for here.
@@ -237,7 +237,7 @@ impl Segment {
     }
 
     /// The next line and where it begins.
-    fn line(&mut self) -> Result<Option<(u64, &[u8])>, ListError> {
+    pub(crate) fn line(&mut self) -> Result<Option<(u64, &[u8])>, ListError> {
         loop {
             let unread = &self.buffer[self.from..self.to];
             let found = match self.order {

@@ -34,10 +34,10 @@
 
 mod checkpoint;
 mod entry;
-mod files;
+pub(crate) mod files;
 mod keys;
 mod known;
-mod lines;
+pub(crate) mod lines;
 mod list;
 mod log;
 mod problem;
@@ -50,6 +50,7 @@ mod verify;
 pub use checkpoint::{Checkpoint, Torn, Witnessed};
 pub use files::FileError;
 pub use keys::{KeyError, NotAPublicKey, PublicKey};
+pub(crate) use list::Segment;
 pub use list::{Entries, Filter, ListError, Order, list};
 pub use log::{CheckpointError, OpenError, Options, ReceiptLog, SealError};
 pub use problem::{Finding, Problem, Severity};
