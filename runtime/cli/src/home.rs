@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use toolcell_core::{CallId, Clock, Limit, UnixMillis};
-use toolcell_host::{Host, Policy, PoolSize, Settings, Threads, Width};
+use toolcell_host::{CompileLimits, Compiler, Host, Policy, PoolSize, Settings, Threads, Width};
 
 use crate::exit::CliError;
 use crate::paths::Paths;
@@ -37,6 +37,7 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
         tools,
         code_cache: Some(paths.code()),
         code_key: paths.code_key(),
+        compiler: compiler(),
         receipts: paths.receipts(),
         policy,
         width: Width { host: slots, tenant: slots, tool: slots, queue: 4_096, per_minute: 600_000 },
@@ -49,6 +50,15 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
             .because(&error)
             .next("Check that the home folder can be written, or set TOOLCELL_HOME to another one.")
     })
+}
+
+/// Compiling happens in a child, which is this program again.
+pub(crate) fn compiler() -> Compiler {
+    Compiler::Child {
+        program: crate::wall::THIS_PROGRAM.into(),
+        arguments: vec!["compile-worker".into()],
+        limits: CompileLimits::default(),
+    }
 }
 
 /// A fresh name for a call.

@@ -8,6 +8,7 @@ mod home;
 mod paths;
 mod progress;
 mod terminal;
+mod wall;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::Receipts(args) => commands::receipts::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
+        Command::CompileWorker => return commands::compile_worker::run(),
     };
     match ended {
         Ok(exit) => exit.into(),

@@ -78,6 +78,11 @@ impl Paths {
         self.cache.join("code")
     }
 
+    /// The folders that calls write to. What is not among them, tools first of all, no call can change behind the second wall.
+    pub(crate) fn written_by_calls(&self) -> [PathBuf; 3] {
+        [self.receipts(), self.code(), self.keys.clone()]
+    }
+
     /// Private toolchains and fingerprints of builds.
     pub(crate) fn builds(&self) -> PathBuf {
         self.cache.join("build")

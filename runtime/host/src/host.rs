@@ -11,8 +11,8 @@ use toolcell_core::{CallId, Clock, Digest, Failure, Kind, ToolId};
 
 use crate::admission::{Admission, Width};
 use crate::catalog::{self, Catalog, Component, Snapshot, Tool, Watch};
-use crate::code::{Code, CodeCache, CodeKey, CodeStore, Compile, EngineClass};
-use crate::compile::InProcess;
+use crate::code::{CodeCache, CodeKey, CodeStore, Compile, EngineClass};
+use crate::compile::{Child, Compiler, InProcess};
 use crate::engine::{Engines, PoolSize};
 use crate::grant::{Grant, grant};
 use crate::guests::{Guests, Threads};
@@ -20,6 +20,7 @@ use crate::policy::Policy;
 use crate::receipts::{self, ReceiptLog};
 use crate::sandbox::{Prepared, Shared, refuse_foreign_imports};
 use crate::schema::{self, FastPath};
+use crate::workshop::Workshop;
 
 /// Everything a host needs to know, as values: it reads no environment and finds no folder by itself.
 pub struct Settings {
@@ -29,6 +30,8 @@ pub struct Settings {
     pub code_cache: Option<PathBuf>,
     /// The key that authenticates compiled code.
     pub code_key: PathBuf,
+    /// Who compiles.
+    pub compiler: Compiler,
     /// Where receipts go.
     pub receipts: PathBuf,
     /// What is allowed.
@@ -74,7 +77,6 @@ pub struct Host(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) guests: Guests,
-    pub(crate) engines: Arc<Engines>,
     pub(crate) catalog: Catalog,
     pub(crate) admission: Admission,
     pub(crate) receipts: Arc<ReceiptLog>,
@@ -85,26 +87,15 @@ pub(crate) struct Inner {
     /// Counts the calls that got one.
     pub(crate) serial: AtomicU64,
     policy: RwLock<Arc<Policy>>,
-    code: CodeStore,
+    workshop: Arc<Workshop>,
     /// How many components are made ready at one time.
     compilers: Arc<tokio::sync::Semaphore>,
-    prepared: Mutex<Ready>,
     /// What follows from a tool, its bytes and its manifest alone holds until the policy changes.
     known: Mutex<HashMap<KnownBy, Known>>,
 }
 
-/// Components that stay linked in memory. Each holds its code, from a hundred kilobytes to tens of megabytes.
-const MAX_PREPARED: usize = 256;
-
 /// Tools whose grant is remembered.
 const MAX_KNOWN: usize = 10_000;
-
-/// Components that are linked, each with the number of the request that was the last to ask for it.
-#[derive(Default)]
-struct Ready {
-    linked: HashMap<(Digest, EngineClass), (Shared, u64)>,
-    requests: u64,
-}
 
 /// The tool, its component's bytes and its manifest's.
 type KnownBy = (ToolId, Digest, Option<Digest>);
@@ -128,7 +119,12 @@ impl Host {
     /// Where the engine, the folders for code and receipts, or threads cannot be had. A broken component is no error.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
         let engines = Arc::new(Engines::new(settings.pool));
-        let compiler = Arc::new(InProcess::new(engines.clone()));
+        let compiler: Arc<dyn Compile> = match &settings.compiler {
+            Compiler::InProcess => Arc::new(InProcess::new(engines.clone())),
+            Compiler::Child { program, arguments, limits } => {
+                Arc::new(Child::new(program.clone(), arguments.clone(), *limits))
+            }
+        };
         Self::open_with(settings, engines, compiler)
     }
 
@@ -158,11 +154,9 @@ impl Host {
             secret,
             serial: AtomicU64::new(0),
             policy: RwLock::new(Arc::new(settings.policy)),
-            code: CodeStore::new(cache, compile),
+            workshop: Arc::new(Workshop::new(engines.clone(), CodeStore::new(cache, compile))),
             compilers: Arc::new(Semaphore::new(settings.threads.guests.div_ceil(2).max(1))),
-            prepared: Mutex::default(),
             known: Mutex::default(),
-            engines,
         })))
     }
 
@@ -290,7 +284,7 @@ impl Inner {
     ) -> Result<Shared, Box<Failure>> {
         let class = class_of(component, &known.grant)?;
         let key = (component.digest, class);
-        if let Some(ready) = self.remembered(key) {
+        if let Some(ready) = self.workshop.remembered(key) {
             return Ok(ready);
         }
         refuse_foreign_imports(component)?;
@@ -298,19 +292,16 @@ impl Inner {
         // guests run on or that file calls wait in.
         let turn = self.compilers.clone().acquire_owned().await.expect("the compilers' turns are never closed");
         // Whoever had the turn before may have wanted the same.
-        if let Some(ready) = self.remembered(key) {
+        if let Some(ready) = self.workshop.remembered(key) {
             return Ok(ready);
         }
-        let (host, component) = (self.clone(), component.clone());
+        let (workshop, component) = (self.workshop.clone(), component.clone());
         let (send, receive) = tokio::sync::oneshot::channel();
         let thread = std::thread::Builder::new().name("toolcell-prepare".to_owned()).spawn(move || {
-            let ready = host.prepare(&component, class);
-            if let Ok(ready) = &ready {
-                host.remember(key, ready);
-            }
+            let ready = workshop.prepare(&component, class);
             // The turn ends with the work and not with the caller, who may be gone: then nobody receives, and what was made
             // ready is remembered all the same.
-            drop((host, turn));
+            drop((workshop, turn));
             let _ = send.send(ready);
         });
         thread.map_err(|error| {
@@ -326,47 +317,12 @@ impl Inner {
             ))
         })?
     }
+}
 
-    fn prepare(&self, component: &Component, class: EngineClass) -> Result<Shared, Box<Failure>> {
-        let code = self.code(component, class)?;
-        match self.link(component, class, &code) {
-            // What fits no slot of the pool is allocated for each call instead.
-            Err(failure) if class == EngineClass::Standard && failure.kind == Kind::BrokenComponent => {
-                let code = self.code(component, EngineClass::Oversized)?;
-                self.link(component, EngineClass::Oversized, &code)
-            }
-            linked => linked,
-        }
-    }
-
-    fn code(&self, component: &Component, class: EngineClass) -> Result<Code, Box<Failure>> {
-        let code = self.code.obtain(component, class, || self.engines.class(class).map(|class| class.fingerprint));
-        code.map_err(|error| Box::new(error.failure()))
-    }
-
-    fn link(&self, component: &Component, class: EngineClass, code: &Code) -> Result<Shared, Box<Failure>> {
-        let class =
-            self.engines.class(class).map_err(|error| Box::new(Failure::new(Kind::HostFault, error.to_string())))?;
-        Prepared::new(class, code, component).map(Arc::new)
-    }
-
-    fn remembered(&self, key: (Digest, EngineClass)) -> Option<Shared> {
-        let ready = &mut *self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        ready.requests += 1;
-        let (linked, asked) = ready.linked.get_mut(&key)?;
-        *asked = ready.requests;
-        Some(linked.clone())
-    }
-
-    fn remember(&self, key: (Digest, EngineClass), linked: &Shared) {
-        let ready = &mut *self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if ready.linked.len() >= MAX_PREPARED {
-            // The one that nobody has asked for the longest goes; its calls in flight keep it alive.
-            if let Some(oldest) = ready.linked.iter().min_by_key(|(_, (_, asked))| *asked).map(|(key, _)| *key) {
-                ready.linked.remove(&oldest);
-            }
-        }
-        ready.linked.insert(key, (linked.clone(), ready.requests));
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A compilation that nobody can get the result of any more need not come to its end.
+        self.workshop.close();
     }
 }
 
