@@ -17,7 +17,7 @@ use super::frame::{Answer, FrameError, Request};
 use super::verdict::{End, judge};
 use crate::code::{Compile, CompileError, CompileRequest};
 
-/// The most that is kept of what a child says on its standard error, in bytes. The rest is not read.
+/// The most that is kept of what a child says on its standard error, in bytes. The rest is read and dropped.
 const MAX_COMPLAINT: u64 = 16 << 10;
 
 /// The most descriptors of a child. Three are its streams; the rest is for loading the program and for Landlock.
@@ -127,7 +127,7 @@ impl Compile for Child {
             code: self.limits.most_code(),
         };
         let child = &mut started.0;
-        let (Some(input), Some(mut output), Some(errors)) =
+        let (Some(input), Some(mut output), Some(mut errors)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(CompileError::host("the compiling process has no standard streams"));
@@ -148,7 +148,8 @@ impl Compile for Child {
             thread::Builder::new().name("toolcell-ask".to_owned()).spawn_scoped(scope, writing).map_err(no_thread)?;
             let complaining = move || {
                 let mut text = Vec::new();
-                let _ = errors.take(MAX_COMPLAINT).read_to_end(&mut text);
+                let _ = errors.by_ref().take(MAX_COMPLAINT).read_to_end(&mut text);
+                let _ = std::io::copy(&mut errors, &mut std::io::sink());
                 text
             };
             let complaint = thread::Builder::new()

@@ -47,7 +47,7 @@ fn a_child_that_crashes_or_talks_nonsense_costs_the_component() {
         "kill -SEGV $$",
         "kill -ABRT $$",
         "exit 101",
-        "echo hello, I am no compiler; and much more of it, so that a header is full of it; exec /bin/sleep 1000",
+        "echo I am no compiler, and what I say is longer than any header; exec /bin/sleep 1000",
         "while :; do echo nonsense without end; done",
     ] {
         let outcome = compile(&shell(script, limits()), b"wasm");

@@ -22,20 +22,22 @@ pub(super) const SMALLEST: &[u8] =
 /// It answers with success where it could say what came of it, also where that is a refusal.
 pub fn worker(mut input: impl Read, mut output: impl Write) -> ExitCode {
     let answer = match confine() {
-        Ok(()) => answer(&mut input, rustix::process::getppid()),
+        Ok(parent) => answer(&mut input, parent),
         Err(reason) => Answer::Fault(reason),
     };
     // A parent that is gone wants no answer.
     if answer.write(&mut output).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn confine() -> Result<(), String> {
+/// Takes everything away, and answers with the parent as it was once the death of that would be this process's.
+fn confine() -> Result<Option<Pid>, String> {
     let failed = |what: &str, error: &dyn std::error::Error| format!("the compiling process cannot {what}: {error}");
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|e| failed("be tied to its parent", &e))?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| failed("be kept from being traced", &error))?;
-    wall::seal().map(drop).map_err(|error| failed("be walled in", &error))
+    let parent = rustix::process::getppid();
+    wall::seal().map(|_| parent).map_err(|error| failed("be walled in", &error))
 }
 
 /// Reads a request and does it. The parent that asks must be the parent there is: where it died before this process was tied to

@@ -142,9 +142,8 @@ pub(super) fn refuse_dangerous() -> Result<Held, WallError> {
 
 /// Keeps what computing needs, and refuses the rest.
 pub(super) fn allow_computing() -> Result<Held, WallError> {
-    // The later filter's error counts where both refuse: `clone3` has to be missing and not forbidden for the C library
-    // to fall back on `clone`, whose flags a filter can see.
-    install(&[computing().map_err(unmade)?, no_clone3().map_err(unmade)?])
+    // The stricter one last: after it, nothing can be installed any more.
+    install(&[no_clone3().map_err(unmade)?, computing().map_err(unmade)?])
 }
 
 fn dangerous() -> Result<BpfProgram, BackendError> {
@@ -166,6 +165,9 @@ fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
 fn computing() -> Result<BpfProgram, BackendError> {
     let mut rules: Rules = COMPUTING.iter().map(|number| (*number, Vec::new())).collect();
     let equal = SeccompCmpOp::Eq;
+    // The other filter says that it does not exist. Of two errors the later filter's would count, and a C library that is told
+    // "forbidden" instead does not fall back on `clone`.
+    rules.insert(libc::SYS_clone3, Vec::new());
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
     rules.insert(libc::SYS_clone, vec![only_if(&[(0, masked(libc::CLONE_THREAD), thread)])?]);
     // Threads and memory have names; nothing else about the process may be changed, least of all that it dies with its parent.
@@ -179,6 +181,7 @@ fn computing() -> Result<BpfProgram, BackendError> {
     filter(rules, SeccompAction::Errno(EPERM.unsigned_abs()), SeccompAction::Allow)
 }
 
+/// `clone3` has its flags in memory, where no filter sees them. Without it, the C library takes `clone`.
 fn no_clone3() -> Result<BpfProgram, BackendError> {
     let rules = Rules::from([(libc::SYS_clone3, Vec::new())]);
     filter(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS.unsigned_abs()))

@@ -11,6 +11,9 @@
 mod calls;
 mod files;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 /// What a process may still reach behind its wall. A folder stands for everything below it.
