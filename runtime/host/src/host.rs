@@ -125,10 +125,6 @@ impl Host {
                 Arc::new(Child::new(program.clone(), arguments.clone(), *limits))
             }
         };
-        Self::open_with(settings, engines, compiler)
-    }
-
-    fn open_with(settings: Settings, engines: Arc<Engines>, compile: Arc<dyn Compile>) -> Result<Self, OpenError> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(OpenError::Random)?;
         let cache = match &settings.code_cache {
@@ -154,7 +150,7 @@ impl Host {
             secret,
             serial: AtomicU64::new(0),
             policy: RwLock::new(Arc::new(settings.policy)),
-            workshop: Arc::new(Workshop::new(engines.clone(), CodeStore::new(cache, compile))),
+            workshop: Arc::new(Workshop::new(engines, CodeStore::new(cache, compiler))),
             compilers: Arc::new(Semaphore::new(settings.threads.guests.div_ceil(2).max(1))),
             known: Mutex::default(),
         })))

@@ -33,7 +33,7 @@ pub const MAX_REFUSALS: usize = 1_024;
 
 /// How long a process waits while another one compiles what it needs. Compiling it a second time is a waste; waiting for a process that
 /// hangs is worse.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The one place where code comes from.
 pub struct CodeStore {

@@ -76,7 +76,7 @@ mod tests {
         assert!(Turn::take(path.clone(), Duration::from_millis(30)).is_none(), "the wait is bounded");
         let waiting = thread::spawn({
             let path = path.clone();
-            move || Turn::take(path, Duration::from_secs(60)).is_some()
+            move || Turn::take(path, Duration::from_mins(1)).is_some()
         });
         drop(first);
         assert!(waiting.join().expect("ends"));
@@ -92,7 +92,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..20 {
-                        let turn = Turn::take(path.clone(), Duration::from_secs(60)).expect("comes round");
+                        let turn = Turn::take(path.clone(), Duration::from_mins(1)).expect("comes round");
                         assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
                         inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
                         drop(turn);
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_place_that_cannot_be_locked_costs_the_turn_and_not_the_call() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert!(Turn::take(folder.path().join("none/x.turn"), Duration::from_secs(60)).is_none());
-        assert!(Turn::take(folder.path().to_owned(), Duration::from_secs(60)).is_none());
+        assert!(Turn::take(folder.path().join("none/x.turn"), Duration::from_mins(1)).is_none());
+        assert!(Turn::take(folder.path().to_owned(), Duration::from_mins(1)).is_none());
     }
 }

@@ -62,8 +62,8 @@ pub(super) enum FrameError {
     Digest,
 }
 
-const REQUEST: &[u8; 8] = b"tc-comp1";
-const ANSWER: &[u8; 8] = b"tc-code1";
+const REQUEST: [u8; 8] = *b"tc-comp1";
+const ANSWER: [u8; 8] = *b"tc-code1";
 const REQUEST_BYTES: usize = 8 + 1 + 4 + 8 + 32 + 32 + 8;
 const ANSWER_BYTES: usize = 8 + 1 + 8 + 32;
 
@@ -73,7 +73,7 @@ pub(super) const MAX_REASON: usize = 1_024;
 impl Request {
     pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let mut header = Vec::with_capacity(REQUEST_BYTES);
-        header.extend_from_slice(REQUEST);
+        header.extend_from_slice(&REQUEST);
         header.push(self.class as u8);
         header.extend_from_slice(&self.parent.to_le_bytes());
         header.extend_from_slice(&self.size.to_le_bytes());
@@ -119,7 +119,7 @@ impl Answer {
             Self::Over(ceiling) => (3 + *ceiling as u8, &[]),
         };
         let mut header = Vec::with_capacity(ANSWER_BYTES);
-        header.extend_from_slice(ANSWER);
+        header.extend_from_slice(&ANSWER);
         header.push(kind);
         header.extend_from_slice(&(body.len() as u64).to_le_bytes());
         header.extend_from_slice(Digest::of(body).as_bytes());
@@ -177,10 +177,10 @@ struct Fields {
 }
 
 impl Fields {
-    fn read<const N: usize>(from: &mut impl Read, magic: &[u8; 8]) -> Result<Self, FrameError> {
+    fn read<const N: usize>(from: &mut impl Read, magic: [u8; 8]) -> Result<Self, FrameError> {
         let mut bytes = vec![0; N];
         from.read_exact(&mut bytes).map_err(FrameError::Cut)?;
-        if bytes[..8] != *magic {
+        if bytes[..8] != magic {
             return Err(FrameError::Form);
         }
         Ok(Self { bytes, at: 8 })

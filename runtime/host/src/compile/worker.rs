@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use rustix::process::{DumpableBehavior, Pid, Signal};
 use wasmtime::Engine;
 
-use super::frame::{Answer, MAX_REASON, Request};
+use super::frame::{Answer, FrameError, MAX_REASON, Request};
 use crate::code::Ceiling;
 use crate::schema::{self, shape::caps};
 use crate::{engine, wall};
@@ -66,6 +66,8 @@ fn answer(input: &mut impl Read, parent: Option<Pid>) -> Answer {
     }
     match request.body(input, caps::BYTES.most) {
         Ok(wasm) => compile(&engine, &wasm, request.code),
+        // Its bytes alone are more than there is room for.
+        Err(FrameError::Cut(error)) if error.kind() == std::io::ErrorKind::OutOfMemory => Answer::Over(Ceiling::Memory),
         Err(error) => fault(&error),
     }
 }
@@ -100,8 +102,8 @@ mod tests {
 
     const CLASSES: [EngineClass; 3] = [EngineClass::Standard, EngineClass::Extended, EngineClass::Oversized];
 
-    fn us() -> Option<Pid> {
-        Some(rustix::process::getpid())
+    fn us() -> Pid {
+        rustix::process::getpid()
     }
 
     fn ask(wasm: &[u8], change: impl FnOnce(&mut Request)) -> Answer {
@@ -118,7 +120,7 @@ mod tests {
         let mut bytes = Vec::new();
         request.write(&mut bytes).expect("writes to memory");
         bytes.extend_from_slice(wasm);
-        answer(&mut &*bytes, us())
+        answer(&mut &*bytes, Some(us()))
     }
 
     #[test]
@@ -154,8 +156,8 @@ mod tests {
         fault(ask(&wasm, |request| request.parent += 1), "gone");
         fault(ask(&wasm, |request| request.size += 1), "cut off");
         fault(ask(&wasm, |request| request.size = u64::MAX), "at most");
-        fault(answer(&mut std::io::repeat(7), us()), "form");
-        fault(answer(&mut std::io::empty(), us()), "cut off");
+        fault(answer(&mut std::io::repeat(7), Some(us())), "form");
+        fault(answer(&mut std::io::empty(), Some(us())), "cut off");
         for garbage in [&b"not wasm"[..], b"\0asm\x0d\0\x01\0 and then nothing of sense", b""] {
             assert!(matches!(ask(garbage, |_| {}), Answer::Refused(_)));
         }

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use libc::{EPERM, c_long};
 use seccompiler::{
-    BackendError, BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
 };
 
 use super::{Held, WallError};
 
 /// What a process could leave a sandbox by, look into or change another process with, or reach rarely tested parts of the kernel
-/// through: tracing, namespaces, mounts, modules, keys, io_uring, BPF, userfaultfd. Nothing in this program calls any of them.
+/// through: tracing, namespaces, mounts, modules, keys, `io_uring`, BPF, userfaultfd. Nothing in this program calls any of them.
 const DANGEROUS: &[c_long] = &[
     libc::SYS_acct,
     libc::SYS_add_key,
@@ -118,7 +118,7 @@ const COMPUTING: &[c_long] = &[
 const X32: c_long = 0x4000_0000;
 
 /// Those of the dangerous ones that have a number of their own in the x32 convention (`arch/x86/entry/syscalls/syscall_64.tbl`):
-/// ptrace, kexec_load, process_vm_readv and process_vm_writev.
+/// `ptrace`, `kexec_load`, `process_vm_readv` and `process_vm_writev`.
 #[cfg(target_arch = "x86_64")]
 const X32_ONLY: &[c_long] = &[521, 528, 539, 540];
 
@@ -137,13 +137,13 @@ type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// Refuses what is dangerous, and keeps the rest.
 pub(super) fn refuse_dangerous() -> Result<Held, WallError> {
-    install(&[dangerous().map_err(unmade)?, no_clone3().map_err(unmade)?])
+    install([dangerous(), no_clone3()])
 }
 
 /// Keeps what computing needs, and refuses the rest.
 pub(super) fn allow_computing() -> Result<Held, WallError> {
     // The stricter one last: after it, nothing can be installed any more.
-    install(&[no_clone3().map_err(unmade)?, computing().map_err(unmade)?])
+    install([no_clone3(), computing()])
 }
 
 fn dangerous() -> Result<BpfProgram, BackendError> {
@@ -205,23 +205,19 @@ fn filter(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Res
     SeccompFilter::new(rules, otherwise, matched, TargetArch::try_from(std::env::consts::ARCH)?)?.try_into()
 }
 
-fn unmade(error: BackendError) -> WallError {
-    WallError::Calls { reason: error.to_string() }
-}
-
 /// Installs filters for this thread and all that it starts. A kernel without seccomp is no error.
-fn install(programs: &[BpfProgram]) -> Result<Held, WallError> {
-    for (index, program) in programs.iter().enumerate() {
-        match seccompiler::apply_filter(program) {
-            Ok(()) => {}
-            Err(Error::Backend(error)) => return Err(unmade(error)),
-            Err(error) if index == 0 => {
-                return Ok(Held::Not { reason: format!("this kernel takes no filter: {error}") });
-            }
-            Err(error) => return Ok(Held::Partly { reason: format!("the kernel refuses the second filter: {error}") }),
-        }
+fn install(programs: [Result<BpfProgram, BackendError>; 2]) -> Result<Held, WallError> {
+    let unmade = |error: BackendError| WallError::Calls { reason: error.to_string() };
+    let [first, second] = programs;
+    // Both are made before either is in force.
+    let (first, second) = (first.map_err(unmade)?, second.map_err(unmade)?);
+    if let Err(error) = seccompiler::apply_filter(&first) {
+        return Ok(Held::Not { reason: format!("this kernel takes no filter: {error}") });
     }
-    Ok(Held::Whole)
+    Ok(match seccompiler::apply_filter(&second) {
+        Ok(()) => Held::Whole,
+        Err(error) => Held::Partly { reason: format!("the kernel refuses the second filter: {error}") },
+    })
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ fn nothing_can_be_executed_that_was_not_named() {
     behind(&wall, || refused(Command::new("/bin/true").stdin(Stdio::null()).status()));
     let wall = Wall { execute: vec!["/".into()], ..wall };
     behind(&wall, || {
-        assert!(Command::new("/bin/true").stdin(Stdio::inherit()).status().expect("may be run").success())
+        assert!(Command::new("/bin/true").stdin(Stdio::inherit()).status().expect("may be run").success());
     });
 }
 
