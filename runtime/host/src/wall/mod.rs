@@ -15,6 +15,7 @@ mod files;
 mod tests;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// What a process may still reach behind its wall. A folder stands for everything below it.
 ///
@@ -90,6 +91,9 @@ pub enum WallError {
     },
 }
 
+/// How long a thread may still be listed after it has been joined: the kernel says that it is gone before it has taken it down.
+const ENDING: Duration = Duration::from_millis(500);
+
 impl Wall {
     /// Raises the wall around this process, for good. Processes that it starts are behind it too.
     ///
@@ -100,10 +104,14 @@ impl Wall {
     /// # Errors
     /// See [`WallError`]. A kernel that has no Landlock or no seccomp is no error; [`Standing`] says so.
     pub fn raise(&self) -> Result<Standing, WallError> {
+        let began = Instant::now();
         // Where there is no /proc, nobody can tell. Then this relies on its callers, who all raise it first.
-        let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
-        if threads > 1 {
-            return Err(WallError::Threads { others: threads - 1 });
+        while let others @ 1.. = std::fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.count().saturating_sub(1))
+        {
+            if began.elapsed() > ENDING {
+                return Err(WallError::Threads { others });
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
         self.hold()
     }
