@@ -305,6 +305,51 @@ fn calls_compile_and_leave_receipts_behind_the_wall() {
     assert!(exit == Some(0) && out.contains("2 receipts: intact"), "{out}");
 }
 
+/// The attacker of the red team, built once into the folder that the other tests build into.
+fn hostile() -> PathBuf {
+    use toolcell_build::{BuildEvent, Colour, Context, Freshness, Progress, Request};
+    struct Silent;
+    impl Progress for Silent {
+        fn event(&self, _: BuildEvent<'_>) {}
+    }
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools");
+    let context = Context {
+        cargo: env!("CARGO").into(),
+        rustc: "rustc".into(),
+        rustup: Some("rustup".into()),
+        environment: std::env::vars_os().collect(),
+        cache: place.join("cache"),
+        target_dir: place.join("target"),
+        jobs: None,
+        colour: Colour::Never,
+    };
+    let request = Request {
+        folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/red_team/guests/hostile"),
+        out: place.join("confinement"),
+        name: None,
+        freshness: Freshness::Trust,
+    };
+    toolcell_build::build(&context, &request, &Silent).unwrap().output
+}
+
+#[test]
+fn behind_the_wall_a_tool_reaches_the_folders_that_are_mounted() {
+    let home = Home::new();
+    fs::copy(hostile(), home.path().join("tools/hostile.wasm")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("note"), "mounted").unwrap();
+    let (read_only, writable) =
+        (format!("{}:/data", folder.path().display()), format!("{}:/data:rw", folder.path().display()));
+    let (exit, out, err) = home.run(&["run", "hostile.read", "--path", "/data/note", "--mount", &read_only]);
+    assert!(exit == Some(0) && out.contains("mounted"), "{out}{err}");
+    let write = ["run", "hostile.write", "--path", "/data/new", "--megabytes", "1", "--mount"];
+    let (exit, _, err) = home.run(&[&write[..], &[&read_only]].concat());
+    assert!(exit == Some(1) && !folder.path().join("new").exists(), "{err}");
+    let (exit, _, err) = home.run(&[&write[..], &[&writable]].concat());
+    assert_eq!(exit, Some(0), "{err}");
+    assert_eq!(fs::metadata(folder.path().join("new")).unwrap().len(), 1 << 20);
+}
+
 #[test]
 fn doctor_says_what_holds_tools_here() {
     let (_, out, err) = Home::new().run(&["doctor", "--json"]);
