@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use toolcell_build::{BuildEvent, Colour, Context, Freshness, Progress, Request, SetUpStep, build};
 use toolcell_core::{Arguments, CallId, Clock, Failure, Outcome, Silent, ToolCall, Toolbox as _, UnixMillis};
 use toolcell_host::secrets::Stores;
-use toolcell_host::{Host, Policy, PoolSize, Settings, Threads, Width};
+use toolcell_host::{Compiler, Host, Policy, PoolSize, Settings, Threads, Width};
 
 /// The checkout.
 pub(crate) fn checkout() -> PathBuf {
@@ -179,12 +179,14 @@ pub(crate) fn settings(home: &Path, policy: Policy, width: Width) -> Settings {
         tools: vec![home.join("tools")],
         code_cache: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code")),
         code_key: Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-key"),
+        compiler: Compiler::InProcess,
         receipts: home.join("receipts"),
         policy,
         approvals: BTreeMap::new(),
         door: None,
         secrets: Arc::new(Stores::default()),
         kv: None,
+        audit: None,
         width,
         pool: PoolSize { slots: 64 },
         threads: Threads::for_cores(2),

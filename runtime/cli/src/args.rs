@@ -29,7 +29,7 @@ pub(crate) enum Command {
     New(NewArgs),
     /// Turns tool folders into components.
     Build(BuildArgs),
-    /// Says what building needs, what is missing, and what a build would do about it.
+    /// Says what building needs and what holds tools on this machine, and what is missing of either.
     Doctor(DoctorArgs),
     /// Lists the tools in the tools folder.
     List(ListArgs),
@@ -44,6 +44,9 @@ pub(crate) enum Command {
     Receipts(ReceiptsArgs),
     /// Prints a completion script for a shell.
     Completions(CompletionsArgs),
+    /// Compiles one component for a host that has started it.
+    #[command(hide = true)]
+    CompileWorker,
 }
 
 const RUN_HELP: &str = "\

@@ -21,13 +21,17 @@ pub(crate) const TOOLCELL_LOG: Variable = Variable {
     name: "TOOLCELL_LOG",
     does: "which of the host's own log lines are shown, such as `debug` or `toolcell_host=trace`",
 };
+pub(crate) const TOOLCELL_WALL: Variable = Variable {
+    name: "TOOLCELL_WALL",
+    does: "`off` runs tools without the second wall (Landlock and seccomp around the whole process)",
+};
 pub(crate) const NO_COLOR: Variable = Variable { name: "NO_COLOR", does: "no colours, also on a terminal" };
 pub(crate) const CARGO: Variable = Variable { name: "CARGO", does: "the cargo that builds tools (default `cargo`)" };
 pub(crate) const RUSTC: Variable = Variable { name: "RUSTC", does: "the rustc that goes with it (default `rustc`)" };
 
 /// All of them, in the order in which help shows them.
 pub(crate) const ALL: &[&Variable] =
-    &[&TOOLCELL_HOME, &XDG_DATA_HOME, &XDG_CACHE_HOME, &HOME, &TOOLCELL_LOG, &NO_COLOR, &CARGO, &RUSTC];
+    &[&TOOLCELL_HOME, &XDG_DATA_HOME, &XDG_CACHE_HOME, &HOME, &TOOLCELL_LOG, &TOOLCELL_WALL, &NO_COLOR, &CARGO, &RUSTC];
 
 impl Variable {
     /// Its value; an empty one counts as none.

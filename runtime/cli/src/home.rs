@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use toolcell_core::{CallId, Clock, Limit, ToolId, UnixMillis};
 use toolcell_host::grant::Approval;
-use toolcell_host::{Host, Policy, PoolSize, Settings, Threads, Width};
+use toolcell_host::{CompileLimits, Compiler, Host, Policy, PoolSize, Settings, Threads, Width};
 
 use crate::exit::CliError;
 use crate::outside;
@@ -43,12 +43,14 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
         tools,
         code_cache: Some(paths.code()),
         code_key: paths.code_key(),
+        compiler: compiler(),
         receipts: paths.receipts(),
         policy,
         approvals: approvals(paths)?,
         door,
         secrets,
         kv,
+        audit: Some(paths.audit()),
         width: Width { host: slots, tenant: slots, tool: slots, queue: 4_096, per_minute: 600_000 },
         pool,
         threads: Threads::for_cores(cores),
@@ -105,6 +107,15 @@ pub(crate) fn policy(paths: &Paths, named: Option<&Path>) -> Result<Policy, CliE
 /// A line that cannot act on the terminal, whatever a path or a key of it holds.
 fn terminal_line(text: &str) -> String {
     toolcell_host::schema::inert(text, 4_096)
+}
+
+/// Compiling happens in a child, which is this program again.
+pub(crate) fn compiler() -> Compiler {
+    Compiler::Child {
+        program: crate::wall::THIS_PROGRAM.into(),
+        arguments: vec!["compile-worker".into()],
+        limits: CompileLimits::default(),
+    }
 }
 
 /// A fresh name for a call.

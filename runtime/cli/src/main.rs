@@ -9,6 +9,7 @@ mod outside;
 mod paths;
 mod progress;
 mod terminal;
+mod wall;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Policy(args) => commands::policy::run(&args),
         Command::Receipts(args) => commands::receipts::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
+        Command::CompileWorker => return commands::compile_worker::run(),
     };
     match ended {
         Ok(exit) => exit.into(),

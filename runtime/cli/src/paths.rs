@@ -103,6 +103,11 @@ impl Paths {
         self.cache.join("code")
     }
 
+    /// The folders that calls write to. What is not among them, tools first of all, no call can change behind the second wall.
+    pub(crate) fn written_by_calls(&self) -> [PathBuf; 5] {
+        [self.receipts(), self.code(), self.keys.clone(), self.data.join("store"), self.audit()]
+    }
+
     /// Private toolchains and fingerprints of builds.
     pub(crate) fn builds(&self) -> PathBuf {
         self.cache.join("build")

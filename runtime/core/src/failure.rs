@@ -76,6 +76,7 @@ kinds! {
     Fatal, "fatal", Failed, Stop, "The tool says that nothing helps.";
     Exited, "exited", Failed, Repair, "The tool ended the call by exiting.";
     BrokenComponent, "broken-component", Failed, Stop, "The component's bytes cannot be used.";
+    CompileLimit, "compile-limit", Exhausted, Stop, "Compiling the component costs more time, memory or code than it may.";
     NotCallable, "not-callable", Failed, Stop, "The function's types have no JSON form yet.";
     UnsupportedImport, "unsupported-import", Denied, Stop, "The component imports something that the host does not offer.";
     NotGranted, "not-granted", Denied, Ask, "The call has no grant for it.";

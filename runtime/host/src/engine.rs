@@ -90,15 +90,32 @@ impl Engines {
         let engine = Engine::new(&config(class, self.pool))?;
         let mut linker = Linker::new(&engine);
         boundary::link(&mut linker)?;
-        let mut hasher = Fingerprint(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Class { engine, linker, fingerprint: Digest::from_bytes(hasher.0.finalize().into()) })
+        let fingerprint = fingerprint(&engine);
+        Ok(Class { engine, linker, fingerprint })
     }
 }
 
-/// The whole configuration of a class. What is on is named here, what is off is switched off here; Wasmtime's defaults
-/// are not relied on where they would let something in.
+/// What code for an engine depends on, as one digest: version, features, tunables and CPU. How instances are allocated is no part of it.
+pub(crate) fn fingerprint(engine: &Engine) -> Digest {
+    let mut hasher = Fingerprint(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    Digest::from_bytes(hasher.0.finalize().into())
+}
+
+/// The whole configuration of a class: [`tunables`], and how its instances are allocated.
 pub fn config(class: EngineClass, pool: PoolSize) -> Config {
+    let mut config = tunables(class);
+    if class != EngineClass::Oversized {
+        let pool = pooling(pool, class == EngineClass::Extended);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}
+
+/// Everything of a class that its code depends on, which is all that a process needs to know that only compiles: a pool would reserve
+/// more address space than such a process may have. What is on is named here, what is off is switched off here; Wasmtime's
+/// defaults are not relied on where they would let something in.
+pub(crate) fn tunables(class: EngineClass) -> Config {
     let extended = class == EngineClass::Extended;
     let mut config = Config::new();
     config
@@ -134,9 +151,6 @@ pub fn config(class: EngineClass, pool: PoolSize) -> Config {
         // A trap needs no more than its kind; frames of a stranger's code help nobody who reads a receipt.
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16))
         .native_unwind_info(false);
-    if class != EngineClass::Oversized {
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(pool, extended)));
-    }
     config
 }
 

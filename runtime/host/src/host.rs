@@ -12,8 +12,8 @@ use toolcell_core::{CallId, Clock, Digest, Failure, Kind, Tenant, ToolId};
 
 use crate::admission::{Admission, Width};
 use crate::catalog::{self, Catalog, Component, Snapshot, Tool, Watch};
-use crate::code::{Code, CodeCache, CodeKey, CodeStore, Compile, EngineClass};
-use crate::compile::InProcess;
+use crate::code::{CodeCache, CodeKey, CodeStore, Compile, EngineClass};
+use crate::compile::{Child, Compiler, InProcess};
 use crate::egress::Door;
 use crate::engine::{Engines, PoolSize};
 use crate::grant::{Approval, Approvals, Grant, grant};
@@ -23,8 +23,10 @@ use crate::ledger::Left;
 use crate::outside::Outside;
 use crate::policy::{Policy, Review, Signer, Subject};
 use crate::receipts::{self, ReceiptLog};
-use crate::sandbox::{Prepared, Shared, refuse_foreign_imports};
+use crate::sandbox::{Shared, refuse_foreign_imports};
 use crate::secrets::SecretStore;
+use crate::witness::Witness;
+use crate::workshop::Workshop;
 
 /// Everything a host needs to know, as values: it reads no environment and finds no folder by itself.
 pub struct Settings {
@@ -34,6 +36,8 @@ pub struct Settings {
     pub code_cache: Option<PathBuf>,
     /// The key that authenticates compiled code.
     pub code_key: PathBuf,
+    /// Who compiles.
+    pub compiler: Compiler,
     /// Where receipts go.
     pub receipts: PathBuf,
     /// What is allowed.
@@ -46,6 +50,8 @@ pub struct Settings {
     pub secrets: Arc<dyn SecretStore>,
     /// Where tools keep their keys and values; without one, no tool has a store.
     pub kv: Option<Arc<dyn KvStore>>,
+    /// The folder of the audit log; without one, nothing is recorded but receipts.
+    pub audit: Option<PathBuf>,
     /// How many calls at one time.
     pub width: Width,
     /// How large the engine's pool is.
@@ -68,6 +74,9 @@ pub enum OpenError {
     /// The receipt log.
     #[error("cannot open the receipt log")]
     Receipts(#[from] crate::receipts::OpenError),
+    /// The audit log.
+    #[error("cannot open the audit log")]
+    Audit(#[from] crate::audit::AuditError),
     /// The operating system gave no threads.
     #[error("cannot start the guests' threads")]
     Threads(#[source] std::io::Error),
@@ -87,7 +96,6 @@ pub struct Host(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) guests: Guests,
-    pub(crate) engines: Arc<Engines>,
     pub(crate) catalog: Catalog,
     pub(crate) admission: Admission,
     pub(crate) receipts: Arc<ReceiptLog>,
@@ -100,23 +108,13 @@ pub(crate) struct Inner {
     /// Counts the calls; each has the stream of its number.
     pub(crate) serial: AtomicU64,
     pub(crate) kv: Option<Arc<dyn KvStore>>,
+    pub(crate) witness: Witness,
     rules: RwLock<Arc<Rules>>,
-    code: CodeStore,
+    workshop: Arc<Workshop>,
     /// How many components are made ready at one time.
     compilers: Arc<tokio::sync::Semaphore>,
-    prepared: Mutex<Ready>,
     /// Counts the policies there have been: what is known of a tool holds for one of them.
     epoch: AtomicU64,
-}
-
-/// Components that stay linked in memory. Each holds its code, from a hundred kilobytes to tens of megabytes.
-const MAX_PREPARED: usize = 256;
-
-/// Components that are linked, each with the number of the request that was the last to ask for it.
-#[derive(Default)]
-struct Ready {
-    linked: HashMap<(Digest, EngineClass), (Shared, u64)>,
-    requests: u64,
 }
 
 impl Host {
@@ -127,11 +125,12 @@ impl Host {
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
         let nested = settings.pool.nested();
         let engines = Arc::new(Engines::new(PoolSize { slots: settings.pool.slots.saturating_add(nested) }));
-        let compiler = Arc::new(InProcess::new(engines.clone()));
-        Self::open_with(settings, engines, compiler)
-    }
-
-    fn open_with(settings: Settings, engines: Arc<Engines>, compile: Arc<dyn Compile>) -> Result<Self, OpenError> {
+        let compiler: Arc<dyn Compile> = match &settings.compiler {
+            Compiler::InProcess => Arc::new(InProcess::new(engines.clone())),
+            Compiler::Child { program, arguments, limits } => {
+                Arc::new(Child::new(program.clone(), arguments.clone(), *limits))
+            }
+        };
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(OpenError::Random)?;
         let cache = match &settings.code_cache {
@@ -144,6 +143,7 @@ impl Host {
             }
             None => None,
         };
+        let witness = Witness::open(settings.audit.as_deref(), &settings.clock, settings.policy.digest())?;
         let receipts = Arc::new(ReceiptLog::open(&settings.receipts, receipts::Options::new(settings.clock.clone()))?);
         let guests = Guests::new(settings.threads, &engines).map_err(OpenError::Threads)?;
         let width = Width { host: settings.width.host.min(settings.pool.slots as usize), ..settings.width };
@@ -158,12 +158,11 @@ impl Host {
             outside: Outside::new(settings.door, settings.secrets),
             serial: AtomicU64::new(0),
             kv: settings.kv,
+            witness,
             rules: RwLock::new(Arc::new(Rules { policy: settings.policy, approvals: settings.approvals })),
-            code: CodeStore::new(cache, compile),
+            workshop: Arc::new(Workshop::new(engines, CodeStore::new(cache, compiler))),
             compilers: Arc::new(Semaphore::new(settings.threads.guests.div_ceil(2).max(1))),
-            prepared: Mutex::default(),
             epoch: AtomicU64::new(0),
-            engines,
         })))
     }
 
@@ -174,7 +173,9 @@ impl Host {
 
     /// Looks at the folders once.
     pub fn look(&self) -> catalog::Changes {
-        self.0.catalog.look()
+        let changes = self.0.catalog.look();
+        self.0.witness.looked(&changes, || self.0.policy_digest());
+        changes
     }
 
     /// Looks at the folders again and again until the value is dropped.
@@ -187,11 +188,13 @@ impl Host {
 
     /// Replaces the policy. Calls in flight keep the grant they have.
     pub fn set_policy(&self, policy: Policy) {
+        self.0.witness.reloaded(policy.digest(), vec!["the policy was replaced".to_owned()]);
         self.0.change_rules(|rules| Rules { policy, approvals: rules.approvals.clone() });
     }
 
     /// Replaces the approvals. Calls in flight keep the grant they have.
     pub fn set_approvals(&self, approvals: BTreeMap<ToolId, Approval>) {
+        self.0.witness.reloaded(self.0.policy_digest(), vec!["the approvals were replaced".to_owned()]);
         self.0.change_rules(|rules| Rules { policy: rules.policy.clone(), approvals });
     }
 
@@ -232,6 +235,7 @@ impl Host {
     /// # Errors
     /// Where the checkpoint cannot be written.
     pub fn settle(&self) -> Result<(), receipts::CheckpointError> {
+        self.0.witness.settle();
         self.0.receipts.checkpoint().map(drop)
     }
 
@@ -253,6 +257,10 @@ struct Rules {
 }
 
 impl Inner {
+    fn policy_digest(&self) -> Digest {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).policy.digest()
+    }
+
     fn change_rules(&self, change: impl FnOnce(&Rules) -> Rules) {
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         *rules = Arc::new(change(&rules));
@@ -268,6 +276,7 @@ impl Inner {
             let tool = &component.tools[tool];
             let whom = rules.policy.tenant_matters().then(|| tenant.clone());
             let grant = grant_of(component, tool, tenant, &rules.policy, &rules.approvals);
+            self.witness.granted(tool, component.digest, &grant);
             Known::new(epoch, whom, tool, grant, self.admission.tool(&tool.id))
         })
     }
@@ -293,7 +302,7 @@ impl Inner {
     ) -> Result<Shared, Box<Failure>> {
         let class = class_of(component, &known.grant)?;
         let key = (component.digest, class);
-        if let Some(ready) = self.remembered(key) {
+        if let Some(ready) = self.workshop.remembered(key) {
             return Ok(ready);
         }
         refuse_foreign_imports(component)?;
@@ -301,19 +310,16 @@ impl Inner {
         // guests run on or that file calls wait in.
         let turn = self.compilers.clone().acquire_owned().await.expect("the compilers' turns are never closed");
         // Whoever had the turn before may have wanted the same.
-        if let Some(ready) = self.remembered(key) {
+        if let Some(ready) = self.workshop.remembered(key) {
             return Ok(ready);
         }
-        let (host, component) = (self.clone(), component.clone());
+        let (workshop, component) = (self.workshop.clone(), component.clone());
         let (send, receive) = tokio::sync::oneshot::channel();
         let thread = std::thread::Builder::new().name("toolcell-prepare".to_owned()).spawn(move || {
-            let ready = host.prepare(&component, class);
-            if let Ok(ready) = &ready {
-                host.remember(key, ready);
-            }
+            let ready = workshop.prepare(&component, class);
             // The turn ends with the work and not with the caller, who may be gone: then nobody receives, and what was made
             // ready is remembered all the same.
-            drop((host, turn));
+            drop((workshop, turn));
             let _ = send.send(ready);
         });
         thread.map_err(|error| {
@@ -329,47 +335,12 @@ impl Inner {
             ))
         })?
     }
+}
 
-    fn prepare(&self, component: &Component, class: EngineClass) -> Result<Shared, Box<Failure>> {
-        let code = self.code(component, class)?;
-        match self.link(component, class, &code) {
-            // What fits no slot of the pool is allocated for each call instead.
-            Err(failure) if class == EngineClass::Standard && failure.kind == Kind::BrokenComponent => {
-                let code = self.code(component, EngineClass::Oversized)?;
-                self.link(component, EngineClass::Oversized, &code)
-            }
-            linked => linked,
-        }
-    }
-
-    fn code(&self, component: &Component, class: EngineClass) -> Result<Code, Box<Failure>> {
-        let code = self.code.obtain(component, class, || self.engines.class(class).map(|class| class.fingerprint));
-        code.map_err(|error| Box::new(error.failure()))
-    }
-
-    fn link(&self, component: &Component, class: EngineClass, code: &Code) -> Result<Shared, Box<Failure>> {
-        let class =
-            self.engines.class(class).map_err(|error| Box::new(Failure::new(Kind::HostFault, error.to_string())))?;
-        Prepared::new(class, code, component).map(Arc::new)
-    }
-
-    fn remembered(&self, key: (Digest, EngineClass)) -> Option<Shared> {
-        let ready = &mut *self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        ready.requests += 1;
-        let (linked, asked) = ready.linked.get_mut(&key)?;
-        *asked = ready.requests;
-        Some(linked.clone())
-    }
-
-    fn remember(&self, key: (Digest, EngineClass), linked: &Shared) {
-        let ready = &mut *self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if ready.linked.len() >= MAX_PREPARED {
-            // The one that nobody has asked for the longest goes; its calls in flight keep it alive.
-            if let Some(oldest) = ready.linked.iter().min_by_key(|(_, (_, asked))| *asked).map(|(key, _)| *key) {
-                ready.linked.remove(&oldest);
-            }
-        }
-        ready.linked.insert(key, (linked.clone(), ready.requests));
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A compilation that nobody can get the result of any more need not come to its end.
+        self.workshop.close();
     }
 }
 

@@ -7,13 +7,16 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 use toolcell_core::receipt::Used;
-use toolcell_core::{Digest, Failure, Kind, Outcome, Receipt, ResultText, ToolCall, UnixMillis, Verdict};
+use toolcell_core::{Digest, Failure, Kind, Outcome, Receipt, ResultText, ToolCall, Verdict};
 
+use crate::host::Inner;
 use crate::receipts::ReceiptLog;
+use crate::witness::Witness;
 
 /// The receipt of one call, not sealed yet.
 pub(crate) struct Ledger {
     log: Arc<ReceiptLog>,
+    witness: Witness,
     began: Instant,
     left: Arc<Left>,
     open: Option<Box<Receipt>>,
@@ -63,10 +66,12 @@ impl Left {
 }
 
 impl Ledger {
-    pub(crate) fn open(log: Arc<ReceiptLog>, call: &ToolCall, started: UnixMillis) -> Self {
+    /// The ledger of a call that comes in now.
+    pub(crate) fn open(host: &Inner, call: &ToolCall) -> Self {
         let used = Used { argument_bytes: call.arguments.as_str().len() as u64, ..Used::default() };
         Self {
-            log,
+            log: host.receipts.clone(),
+            witness: host.witness.clone(),
             began: Instant::now(),
             left: Arc::default(),
             open: Some(Box::new(Receipt {
@@ -78,7 +83,7 @@ impl Ledger {
                 parent: call.parent,
                 arguments: call.arguments.digest(),
                 result: None,
-                started,
+                started: host.clock.now(),
                 duration_us: 0,
                 queued_us: 0,
                 verdict: Cow::Borrowed("cancelled"),
@@ -120,6 +125,9 @@ impl Ledger {
         };
         receipt.verdict = Cow::Borrowed(verdict.name());
         receipt.duration_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if !receipt.denied.is_empty() || receipt.kind.is_some() {
+            self.witness.ended(&receipt);
+        }
         match self.log.seal(receipt) {
             Ok(receipt) => Outcome { verdict, receipt: Some(receipt) },
             Err(error) => unsealed(&error, &verdict),

@@ -86,7 +86,7 @@ impl Callees for Nested {
             Ok(call) => call,
             Err(refused) => return Called { ended: Err(refused), used: Used::default() },
         };
-        let ledger = Ledger::open(self.host.receipts.clone(), &call, self.host.clock.now());
+        let ledger = Ledger::open(&self.host, &call);
         let outcome = through(&self.host, call, ledger, &Silent, Some(self.lineage.clone())).await;
         let used = outcome.receipt.as_ref().map(|sealed| sealed.receipt.used).unwrap_or_default();
         let ended = match (outcome.verdict.result(), outcome.verdict.failure()) {

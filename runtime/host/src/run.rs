@@ -16,7 +16,6 @@ use toolcell_core::{
 use crate::admission::Slot;
 use crate::boundary::{CallState, Callees, Kv, Randomness, Setup, Sink};
 use crate::catalog::{Component, Tool};
-use crate::egress::Notes;
 use crate::grant::{Grant, Inert};
 use crate::guests::{Guests, Ticking};
 use crate::host::{Host, Inner};
@@ -30,7 +29,7 @@ use crate::schema::{Conclusion, LowerError};
 #[async_trait]
 impl Toolbox for Host {
     async fn call(&self, call: ToolCall, events: &dyn Events) -> Outcome {
-        let ledger = Ledger::open(self.0.receipts.clone(), &call, self.0.clock.now());
+        let ledger = Ledger::open(&self.0, &call);
         let left = ledger.left();
         let _inflight = InFlight::new(&self.0, call.id, &left);
         tokio::select! {
@@ -83,7 +82,7 @@ pub(crate) async fn through(
     let (sink, mut lines) = Lines::new(events);
     let grant = &checked.grant;
     let tool = &checked.component.tools[checked.tool].id;
-    let reach = host.outside.reach(grant, &checked.limits, || Arc::new(Unheard));
+    let reach = host.outside.reach(grant, &checked.limits, || host.witness.notes(call.id, tool));
     let setup = Setup {
         limits: checked.limits.clone(),
         mounts: grant.mounts.clone(),
@@ -249,15 +248,6 @@ fn callees(
         return None;
     }
     Some(Arc::new(Nested::new(host, call, tool, grant, above)))
-}
-
-/// Nobody is told beside the receipt.
-struct Unheard;
-
-impl Notes for Unheard {
-    fn denied(&self, _: &str) {}
-
-    fn secret_used(&self, _: &str, _: &str) {}
 }
 
 /// A tool that must be approved and is not, with what has changed since it was.

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod build;
+pub(crate) mod compile_worker;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;

@@ -18,13 +18,15 @@ use crate::exit::{CliError, Exit};
 use crate::home;
 use crate::paths::Paths;
 use crate::terminal::{Style, err, explain, say};
+use crate::wall::Plan;
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
     let (later, words) = divide(args.rest)?;
     let options = args.options.and(later);
     let paths = Paths::from_environment()?;
-    let standing = home::policy(&paths, options.allowed.policy.as_deref())?;
-    let host = home::open(&paths, &options.folders.tools, policy(standing, &options)?)?;
+    let policy = policy(home::policy(&paths, options.allowed.policy.as_deref())?, &options)?;
+    raise_wall(&paths, &options, &words, &policy)?;
+    let host = home::open(&paths, &options.folders.tools, policy)?;
     let arguments = arguments(&host, &args.tool, &options, &words)?;
     let mut call = ToolCall::new(home::call_id()?, args.tool, arguments);
     call.component = options.digest;
@@ -59,6 +61,22 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
         .map_err(|error| CliError::failed("the call has ended, but its receipt could not be signed").because(&error))?;
     print(&outcome, options.outcome)?;
     Ok(Exit::of(&outcome.verdict))
+}
+
+/// Raises the second wall around everything that this call may need: what it is given as mounts, and the files that its arguments are
+/// read from.
+fn raise_wall(paths: &Paths, options: &RunOptions, words: &[String], policy: &Policy) -> Result<(), CliError> {
+    let mut plan = Plan::over(paths).policy(policy);
+    for folder in &options.folders.tools {
+        plan = plan.read(folder);
+    }
+    // A value may be `@file`, alone or after `--name=`. Only files: a folder there is a mistake, and no reason to open all of it.
+    let value = |word| str::strip_prefix(word, "--").and_then(|pair| Some(pair.split_once('=')?.1)).unwrap_or(word);
+    let named = words.iter().filter_map(|word| value(word.as_str()).strip_prefix('@')).map(Path::new);
+    for file in named.chain(options.args_file.as_deref()).filter(|path| path.is_file()) {
+        plan = plan.read(file);
+    }
+    plan.raise()
 }
 
 fn print(outcome: &Outcome, whole: bool) -> Result<(), CliError> {

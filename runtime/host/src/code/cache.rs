@@ -8,11 +8,13 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 
 use super::entry::{self, Code, HEADER, Refused, Subject};
 use super::key::{CodeKey, write_private};
+use super::turn::Turn;
 use crate::catalog::FileError;
 use crate::catalog::file::{self, Links};
 
@@ -95,6 +97,13 @@ impl CodeCache {
             let _ = std::fs::remove_file(&draft);
             PutError::Write(error)
         })
+    }
+
+    /// Waits for this process's turn to compile a component for an engine, for so long at most. Of the processes that share the folder
+    /// one has it at a time; it ends with the value. None after too long a wait, or where the folder cannot be written: the code can be
+    /// compiled all the same.
+    pub(super) fn turn(&self, subject: Subject, patience: Duration) -> Option<Turn> {
+        Turn::take(self.path(subject).with_extension("turn"), patience)
     }
 
     fn read(&self, path: &Path, subject: Subject) -> Result<Option<Code>, Refused> {

@@ -7,6 +7,7 @@
 mod cache;
 mod entry;
 mod key;
+mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -14,9 +15,11 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use toolcell_core::digest::Digest;
 use toolcell_core::failure::{Failure, Kind};
+use toolcell_core::units::{Bytes, Span};
 
 use crate::catalog::{Component, ReadError};
 
@@ -27,6 +30,10 @@ pub use key::{CodeKey, KeyError};
 /// The most refusals that are remembered, the oldest forgotten first. It stops a stream of bad components from growing memory; a
 /// forgotten one costs one more compilation.
 pub const MAX_REFUSALS: usize = 1_024;
+
+/// How long a process waits while another one compiles what it needs. Compiling it a second time is a waste; waiting for a process that
+/// hangs is worse.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The one place where code comes from.
 pub struct CodeStore {
@@ -54,6 +61,9 @@ pub trait Compile: Send + Sync {
     /// [`CompileError::Refused`] where these bytes will never compile here, and [`CompileError::Host`] where it is worth
     /// trying again.
     fn compile(&self, request: CompileRequest<'_>) -> Result<Vec<u8>, CompileError>;
+
+    /// Ends what is under way and begins nothing more, where that can be done; those who wait are told. Called when the host goes.
+    fn close(&self) {}
 }
 
 /// What is to be compiled.
@@ -65,16 +75,39 @@ pub struct CompileRequest<'a> {
     pub digest: Digest,
     /// The class of engine that will run the code.
     pub class: EngineClass,
+    /// What the code is to depend on, as that engine sums it up.
+    pub engine: Digest,
+}
+
+/// What one compilation may have only so much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ceiling {
+    /// Time by the clock, in milliseconds.
+    Time,
+    /// Processor time over all threads, in milliseconds.
+    Processor,
+    /// Address space, in bytes.
+    Memory,
+    /// Compiled code, in bytes.
+    Code,
 }
 
 /// Why there is no code. Everybody who waited for it is told the same.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CompileError {
-    /// The compiler refuses these bytes, or they need more than compiling may cost. Remembered until the bytes are others.
+    /// The compiler refuses these bytes. Remembered until the bytes are others.
     #[error("the component cannot be compiled: {reason}")]
     Refused {
         /// Why, for the caller: about the bytes, and never about the host.
         reason: Arc<str>,
+    },
+    /// They need more than compiling may cost. Remembered like a refusal.
+    #[error("the component cannot be compiled: {}", .ceiling.exceeded(*.most))]
+    Over {
+        /// What there was too little of.
+        ceiling: Ceiling,
+        /// How much there was, in its own unit.
+        most: u64,
     },
     /// The host could not compile now. Not remembered.
     #[error("the host cannot compile now: {reason}")]
@@ -102,6 +135,7 @@ impl CompileError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Refused { .. } => Failure::new(Kind::BrokenComponent, self.to_string()),
+            Self::Over { .. } => Failure::new(Kind::CompileLimit, self.to_string()),
             Self::Host { reason } => {
                 Failure::new(Kind::HostFault, "the host cannot compile the component now; try again later")
                     .detail(&**reason)
@@ -114,6 +148,22 @@ impl CompileError {
 impl From<CompileError> for Box<Failure> {
     fn from(error: CompileError) -> Self {
         Self::new(error.failure())
+    }
+}
+
+impl Ceiling {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Time, Self::Processor, Self::Memory, Self::Code];
+
+    /// A clause for people, of a component that needed more than `most`.
+    fn exceeded(self, most: u64) -> String {
+        let time = |millis: u64| Span(Duration::from_millis(millis));
+        match self {
+            Self::Time => format!("compiling it took longer than {}", time(most)),
+            Self::Processor => format!("compiling it took more than {} of processor time", time(most)),
+            Self::Memory => format!("compiling it takes more than {} of memory", Bytes(most)),
+            Self::Code => format!("it compiles to more than {} of code", Bytes(most)),
+        }
     }
 }
 
@@ -186,13 +236,29 @@ impl CodeStore {
         outcome
     }
 
+    /// Ends compilations under way and begins no more; what is cached can still be had.
+    pub fn close(&self) {
+        self.compiler.close();
+    }
+
     fn load_or_compile(&self, component: &Component, class: EngineClass, engine: Digest) -> Result<Code, CompileError> {
         let subject = Subject { component: component.digest, engine };
         if let Some(code) = self.cache.as_ref().and_then(|cache| cache.get(subject)) {
             return Ok(code);
         }
+        // Processes that share a cache do not compile the same thing side by side either.
+        let _turn = match &self.cache {
+            Some(cache) => {
+                let turn = cache.turn(subject, PATIENCE);
+                if let Some(code) = cache.get(subject) {
+                    return Ok(code);
+                }
+                turn
+            }
+            None => None,
+        };
         let wasm = component.read().map_err(|error| CompileError::Bytes(Arc::new(error)))?;
-        let code = self.compiler.compile(CompileRequest { wasm: &wasm, digest: component.digest, class })?;
+        let code = self.compiler.compile(CompileRequest { wasm: &wasm, digest: component.digest, class, engine })?;
         if let Some(cache) = &self.cache
             && let Err(error) = cache.put(subject, &code)
         {
@@ -229,7 +295,7 @@ impl Drop for Leader<'_> {
             .unwrap_or_else(|| Err(CompileError::refused("the compiler broke on it; please report this file")));
         {
             let mut state = self.store.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(refusal @ CompileError::Refused { .. }) = &outcome {
+            if let Err(refusal @ (CompileError::Refused { .. } | CompileError::Over { .. })) = &outcome {
                 state.refusals.remember(self.key, refusal.clone());
             }
             state.under_way.remove(&self.key);

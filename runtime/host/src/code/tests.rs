@@ -225,3 +225,43 @@ fn a_cache_that_cannot_be_written_costs_time_and_no_call() {
     fs::remove_dir_all(folder.path().join("code")).expect("removes");
     assert!(obtain(&CodeStore::new(Some(gone), Arc::new(Obedient::default())), &component).is_ok());
 }
+
+#[test]
+fn processes_that_share_a_cache_compile_once_between_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let component = component(&folder.path().join("tools"), b"wasm");
+    let (compiler, open) = gated();
+    // Each store has its own memory, as each process has; the folder is all that they share.
+    let stores: Vec<_> = (0..4).map(|_| CodeStore::new(Some(cache(folder.path())), compiler.clone())).collect();
+    for _ in &stores {
+        open.send(()).expect("the gate listens");
+    }
+    thread::scope(|scope| {
+        let all: Vec<_> = stores.iter().map(|store| scope.spawn(|| obtain(store, &component))).collect();
+        for one in all {
+            assert_eq!(&*one.join().expect("ends").expect("compiles"), b"code of wasm");
+        }
+    });
+    assert_eq!(compiler.compiled.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn what_costs_too_much_is_remembered_by_what_it_needed() {
+    struct Costly(AtomicUsize);
+    impl Compile for Costly {
+        fn compile(&self, _: CompileRequest<'_>) -> Result<Vec<u8>, CompileError> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Err(CompileError::Over { ceiling: Ceiling::Memory, most: 2 << 30 })
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let component = component(folder.path(), b"wasm");
+    let compiler = Arc::new(Costly(AtomicUsize::new(0)));
+    let store = CodeStore::new(None, compiler.clone());
+    for _ in 0..3 {
+        let failure = obtain(&store, &component).expect_err("is too much").failure();
+        assert_eq!(failure.kind, Kind::CompileLimit);
+        assert_eq!(&*failure.message, "the component cannot be compiled: compiling it takes more than 2 GiB of memory");
+    }
+    assert_eq!(compiler.0.load(Ordering::SeqCst), 1);
+}

@@ -20,6 +20,7 @@ use crate::home;
 use crate::paths::Paths;
 use crate::progress::Shown;
 use crate::terminal::{Style, explain, out, say};
+use crate::wall::Plan;
 
 /// The tools of the demo, by their folders in the checkout.
 const TOOLS: &[&str] = &[
@@ -38,6 +39,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, CliError> {
 
     head("1", "Five tools and one attacker, from source to sandboxed components");
     build(&paths, &source)?;
+    // Building starts compilers, which need the whole machine. From here on only tools run.
+    Plan::over(&paths).read(&source.join("tools-wasm")).write(&paths.tools()).raise()?;
     let host = home::open(&paths, &[], policy(&source)?)?;
     let runtime = home::runtime()?;
     let warm = Instant::now();

@@ -1,14 +1,11 @@
-//! Compiles in this process, after structural caps. The seam is [`Compile`]: a compiler in a child process will stand behind
-//! the same trait.
+//! Compiles in this process, after structural caps.
 
 use std::sync::Arc;
 
+use super::frame::MAX_REASON;
 use crate::code::{Compile, CompileError, CompileRequest};
 use crate::engine::Engines;
 use crate::schema;
-
-/// The longest reason for a refusal, in bytes. It goes to a caller, and names in it are the component's.
-const MAX_REASON: usize = 1_024;
 
 /// The compiler of this process.
 pub(crate) struct InProcess {
