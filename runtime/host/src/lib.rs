@@ -5,6 +5,7 @@
 //! comes in as [`Settings`].
 
 mod admission;
+pub mod audit;
 pub mod boundary;
 pub mod catalog;
 pub mod code;
@@ -19,6 +20,7 @@ pub mod receipts;
 mod run;
 mod sandbox;
 pub mod schema;
+pub mod secrets;
 
 pub use admission::Width;
 pub use catalog::{Component, Snapshot};

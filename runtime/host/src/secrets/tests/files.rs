@@ -37,7 +37,8 @@ fn folder() -> tempfile::TempDir {
 #[test]
 fn a_private_file_is_read_and_read_again_when_it_changes() {
     let dir = folder();
-    let table = "# tokens\n\"github.token\" = 'ghp_0123456789'\nplain = \"two\\nlines\"\nlong = \"\"\"\na\nb c d e f\"\"\"\n";
+    let table =
+        "# tokens\n\"github.token\" = 'ghp_0123456789'\nplain = \"two\\nlines\"\nlong = \"\"\"\na\nb c d e f\"\"\"\n";
     let path = write(dir.path(), "secrets.toml", table.as_bytes(), 0o600);
     let store = SecretFile::open(&path).expect("opens");
     let get = |wanted: &str| store.get(&name(wanted)).expect("answers").map(|secret| value(&secret));
