@@ -228,12 +228,11 @@ impl<'a> Chain<'a> {
         loop {
             let (number, claim) = match lines.next() {
                 Ok(Some((number, Line::Whole(line)))) => (number, Claim::parse(line)),
-                Ok(Some((number, Line::TooLong))) => (number, None),
                 // Half a line can only stand where writing stopped: at the end of all.
                 Ok(Some((number, Line::Torn(bytes)))) if is_last => {
                     return self.add(file, Some(number), Problem::TornTail { bytes });
                 }
-                Ok(Some((number, Line::Torn(_)))) => (number, None),
+                Ok(Some((number, Line::TooLong | Line::Torn(_)))) => (number, None),
                 Ok(None) => return,
                 Err(error) => {
                     return self.add(file, None, Problem::FileRefused { reason: error.to_string() });
