@@ -206,7 +206,9 @@ impl Recorded {
 fn shorten_lines(lines: &mut Vec<String>, omitted: &mut u64, text_max: usize, items_max: usize) {
     *omitted = omitted.saturating_add(lines.len().saturating_sub(items_max) as u64);
     lines.truncate(items_max);
-    lines.iter_mut().for_each(|line| *line = inert(line, text_max));
+    for line in lines {
+        *line = inert(line, text_max);
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

@@ -86,7 +86,9 @@ pub enum Problem {
     #[error("it follows another line than the one before it: that one was replaced")]
     Unlinked,
     /// The beginning is gone, and no rotation says that it deleted it.
-    #[error("the chain begins with event {first}, and no rotation deleted what was before it: the beginning was cut off")]
+    #[error(
+        "the chain begins with event {first}, and no rotation deleted what was before it: the beginning was cut off"
+    )]
     CutHead {
         /// The first event there is.
         first: u64,
@@ -226,12 +228,11 @@ impl<'a> Chain<'a> {
         loop {
             let (number, claim) = match lines.next() {
                 Ok(Some((number, Line::Whole(line)))) => (number, Claim::parse(line)),
-                Ok(Some((number, Line::TooLong))) => (number, None),
                 // Half a line can only stand where writing stopped: at the end of all.
                 Ok(Some((number, Line::Torn(bytes)))) if is_last => {
                     return self.add(file, Some(number), Problem::TornTail { bytes });
                 }
-                Ok(Some((number, Line::Torn(_)))) => (number, None),
+                Ok(Some((number, Line::TooLong | Line::Torn(_)))) => (number, None),
                 Ok(None) => return,
                 Err(error) => {
                     return self.add(file, None, Problem::FileRefused { reason: error.to_string() });
@@ -257,6 +258,14 @@ impl<'a> Chain<'a> {
         } else if entry.is_none() {
             self.add(file, Some(number), Problem::NotAnEvent);
         }
+        if !self.has_begun {
+            self.has_begun = true;
+            if sequence > 1 {
+                self.unexplained = Some((sequence - 1, claim.previous));
+            } else {
+                (self.expected, self.previous) = (Some(1), Some(genesis(self.writer)));
+            }
+        }
         match self.expected {
             Some(expected) if sequence < expected => {
                 return self.add(file, Some(number), Problem::Misplaced { expected });
@@ -267,15 +276,10 @@ impl<'a> Chain<'a> {
             Some(_) if self.previous.is_some_and(|previous| previous != claim.previous) => {
                 self.add(file, Some(number), Problem::Unlinked);
             }
-            None if !self.has_begun && sequence > 1 => self.unexplained = Some((sequence - 1, claim.previous)),
-            None if !self.has_begun && claim.previous != genesis(self.writer) => {
-                self.add(file, Some(number), Problem::Unlinked);
-            }
             _ => {}
         }
         self.report.first.get_or_insert(sequence);
         (self.expected, self.previous) = (Some(sequence.saturating_add(1)), Some(claim.hash));
-        self.has_begun = true;
         if self.head.as_ref().is_some_and(|head| head.sequence == sequence && head.hash != claim.hash) {
             self.add(file, Some(number), Problem::ContradictsHead);
         }

@@ -81,7 +81,9 @@ fn base64_forms(secret: &[u8], forms: &mut Vec<Form>) {
 /// Room is taken at once, so that no shorter copy of a secret stays behind when a vector grows.
 fn each(secret: &[u8], most: usize, mut put: impl FnMut(u8, &mut Vec<u8>)) -> Form {
     let mut out = Zeroizing::new(Vec::with_capacity(secret.len() * most));
-    secret.iter().for_each(|&byte| put(byte, &mut out));
+    for &byte in secret {
+        put(byte, &mut out);
+    }
     out
 }
 

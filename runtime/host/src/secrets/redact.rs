@@ -21,8 +21,8 @@ use super::forms::forms;
 use super::name::SecretName;
 use super::value::SecretValue;
 
-/// The most bytes of all forms of all secrets of one redactor. It bounds its memory to some 400 MiB while it is made,
-/// and far less for secrets of usual length: a token of 40 bytes has forms of about 1 KiB together.
+/// The most bytes of all forms of all secrets of one redactor. It bounds what making one costs: a token of 40 bytes has
+/// forms of about 1 KiB together and takes 0.3 ms; the worst secret of 64 KiB was measured at 0.8 s and 200 MB.
 pub const PATTERN_BYTES_MAX: usize = 8 << 20;
 
 /// Takes the secrets of one call out of texts. Cheap to clone; made once for a call, or kept for many.
@@ -50,7 +50,7 @@ impl Redactor {
     /// Looks for each of these secrets in all of its forms.
     ///
     /// # Errors
-    /// Where the forms take more than [`PATTERN_BYTES_MAX`] bytes together; a secret of 64 KiB is well below it.
+    /// Where the forms take more than [`PATTERN_BYTES_MAX`] bytes together; one secret of 64 KiB is below it.
     pub fn new<'a>(
         secrets: impl IntoIterator<Item = (&'a SecretName, &'a dyn SecretValue)>,
     ) -> Result<Self, TooMuchToRedact> {

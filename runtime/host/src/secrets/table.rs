@@ -44,7 +44,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Table, TableError> {
     let text = std::str::from_utf8(bytes).map_err(|_| TableError::NotText)?;
     let Rows(rows) = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start.min(text.len()));
-        TableError::Line(text.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count() + 1)
+        TableError::Line(text.as_bytes()[..at].split(|&byte| byte == b'\n').count())
     })?;
     if rows.len() > SECRETS_MAX {
         return Err(TableError::TooMany);

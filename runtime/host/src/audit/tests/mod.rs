@@ -243,18 +243,10 @@ fn a_flood_is_bounded_on_disk_and_rotation_is_told_from_cutting() {
     record(&log, 1..=10);
     drop(log);
     assert_eq!(problems(dir.path()), []);
-    let oldest = files::oldest(dir.path());
-    fs::remove_file(oldest).expect("removed");
+    let paths = fs::read_dir(dir.path()).expect("lists").map(|entry| entry.expect("reads").path());
+    let segments = paths.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    fs::remove_file(segments.min().expect("a segment")).expect("removed");
     assert!(matches!(problems(dir.path())[..], [Problem::CutHead { .. }]));
-}
-
-mod files {
-    use std::path::{Path, PathBuf};
-
-    pub(super) fn oldest(dir: &Path) -> PathBuf {
-        let paths = std::fs::read_dir(dir).expect("lists").map(|entry| entry.expect("reads").path());
-        paths.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).min().expect("a segment")
-    }
 }
 
 #[test]
@@ -265,9 +257,11 @@ fn nothing_in_an_event_acts_on_a_terminal_or_forges_a_line() {
     log.record(AuditEvent::Stopped { reason: hostile }).expect("records");
     let text = fs::read_to_string(segment(dir.path(), log.writer(), 1)).expect("reads");
     assert!(text.len() <= line::LINE_MAX && text.lines().count() == 1);
-    assert!(!text.trim_end().contains(|character: char| {
-        character.is_control() || matches!(character, '\u{202e}' | '\u{200b}')
-    }));
+    assert!(
+        !text
+            .trim_end()
+            .contains(|character: char| { character.is_control() || matches!(character, '\u{202e}' | '\u{200b}') })
+    );
     assert_eq!(problems(dir.path()), []);
 }
 
@@ -298,7 +292,7 @@ fn many_threads_share_a_chain_and_a_second_process_gets_its_own() {
 #[test]
 fn garbage_in_the_folder_is_reported_and_never_a_panic() {
     let (dir, path) = twelve();
-    for garbage in [&b"\0\0\0\0"[..], &[0xff; 100_000], b"\n\n\n", b"", &b"x".repeat(3 << 20)] {
+    for garbage in [&b"\0\0\0\0"[..], &[0xff; 10_000], b"\n\n\n", b"", &b"x".repeat(3 << 20)] {
         fs::write(&path, garbage).expect("written");
         assert!(!verify(dir.path()).expect("can be verified").is_intact());
         assert!(list(dir.path(), &Filter::default()).is_ok_and(|found| found.is_empty()) || garbage.len() > 1 << 20);

@@ -24,7 +24,7 @@ fn told(error: &SecretError) -> String {
     let mut text = format!("{error} {error:?}");
     let mut source = error.source();
     while let Some(cause) = source {
-        text += &format!(" {cause} {cause:?}");
+        text.extend([format!(" {cause} {cause:?}")]);
         source = cause.source();
     }
     text
@@ -97,7 +97,8 @@ fn links_folders_fifos_and_huge_files_are_refused_and_nobody_waits() {
 #[test]
 fn what_is_no_table_of_secrets_is_refused_without_a_word_of_it() {
     let dir = folder();
-    let many: String = (0..1025).map(|number| format!("n{number} = 'canary-4711-canary'\n")).collect();
+    let many: Vec<_> = (0..1025).map(|number| format!("n{number} = 'canary-4711-canary'")).collect();
+    let many = many.join("\n");
     let deep = format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000));
     for (text, line) in [
         ("ok = 'canary-4711-canary'\nkey = canary-4711-canary", Some(2)),
