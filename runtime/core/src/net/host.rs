@@ -36,7 +36,8 @@ pub enum Host {
 pub enum HostPattern {
     /// This one.
     Exact(Host),
-    /// `*.example.com`: names with one or more labels before this one, and never the name itself.
+    /// `*.example.com`: names with one or more labels before this one, never the name itself, and none that somebody else
+    /// can have registered by the public suffix list.
     Subdomains(String),
     /// Every host all of whose addresses are public. That is checked where the addresses are known.
     AnyPublic,
@@ -189,8 +190,11 @@ impl HostPattern {
     }
 }
 
+/// Whether a name has labels before this one and the same owner: below a domain there may be names that anybody can
+/// register, as below `s3.amazonaws.com`, and whoever wrote `*.amazonaws.com` did not mean those.
 fn is_below(name: &str, parent: &str) -> bool {
     name.strip_suffix(parent).is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
+        && psl::domain_str(name) == psl::domain_str(parent)
 }
 
 impl fmt::Display for Host {

@@ -272,6 +272,12 @@ fn a_star_means_labels_before_a_name_and_never_the_name() {
     {
         assert!(!covers("https://*.example.com/", url), "{url}");
     }
+    assert!(covers("https://*.amazonaws.com/", "https://sts.amazonaws.com/"));
+    for url in ["https://anybody.s3.amazonaws.com/", "https://s3.amazonaws.com/"] {
+        assert!(!covers("https://*.amazonaws.com/", url), "{url}: anybody can register names there");
+    }
+    assert!(covers("https://*.ours.s3.amazonaws.com/", "https://a.ours.s3.amazonaws.com/"));
+    assert!(covers("https://*.corp.internal/", "https://a.b.corp.internal/"));
 }
 
 #[test]
@@ -348,6 +354,7 @@ fn two_destinations_meet_in_what_both_cover() {
         ("https://*.example.com/", "https://example.com/", None),
         ("https://*.example.com/", "https://*.ample.com/", None),
         ("https://*.example.com/", "https://1.2.3.4/", None),
+        ("https://*.amazonaws.com/", "https://*.ours.s3.amazonaws.com/", None),
         ("https://a.example.com/", "https://b.example.com/", None),
     ] {
         let (a, b, both) = (destination(a), destination(b), both.map(destination));
