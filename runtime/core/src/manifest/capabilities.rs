@@ -230,10 +230,13 @@ pub fn is_guest_path(path: &str) -> bool {
         })
 }
 
-/// Whether text can name a secret: 1 to 64 ASCII letters, digits, `-`, `_` and `.`, beginning with a letter or digit.
+/// Whether text can name a secret: 1 to 64 ASCII letters, digits, `-`, `_` and `.`, of which a letter or digit comes first
+/// and last.
 pub fn is_secret_name(text: &str) -> bool {
+    let is_edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     text.len() <= MAX_NAME
-        && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+        && is_edge(text.as_bytes().first())
+        && is_edge(text.as_bytes().last())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 

@@ -105,3 +105,13 @@ fn two_callees_meet_in_the_narrower_one() {
     assert_eq!(callee("json").meet(&callee("jso.query")), None);
     assert_eq!(callee("json.merge").meet(&callee("json.query")), None);
 }
+
+#[test]
+fn a_secret_is_named_in_plain_short_ascii() {
+    for name in ["a", "brave-key", "github.token", "A_1", &"x".repeat(64)] {
+        assert!(is_secret_name(name), "{name}");
+    }
+    for name in ["", "-a", "a-", ".a", "a.", "a b", "a/b", "../a", "ä", "a\0b", "a\n", &"x".repeat(65)] {
+        assert!(!is_secret_name(name), "{name:?}");
+    }
+}

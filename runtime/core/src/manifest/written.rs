@@ -109,7 +109,7 @@ impl TryFrom<SecretText> for SecretRequest {
     fn try_from(text: SecretText) -> Result<Self, String> {
         if !is_secret_name(&text.name) {
             return Err(format!(
-                "a secret's name has 1 to {MAX_NAME} ASCII letters, digits, `-`, `_` and `.`, and begins with a letter or digit"
+                "a secret's name has 1 to {MAX_NAME} ASCII letters, digits, `-`, `_` and `.`, and begins and ends with a letter or digit"
             ));
         }
         bound_to_one_host(&text.url)?;

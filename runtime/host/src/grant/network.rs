@@ -54,7 +54,7 @@ impl<'a> Meeting<'a> {
     }
 
     pub(super) fn secrets(&self, refusals: &mut Vec<Refusal>) -> Vec<GrantedSecret> {
-        let secrets = Self::unambiguous(self.met_secrets(refusals), refusals);
+        let secrets = Self::unambiguous(&self.met_secrets(refusals), refusals);
         let asked = self.manifest.map(|manifest| manifest.capabilities.secrets.as_slice());
         for request in asked.into_iter().flatten() {
             let has = |secret: &GrantedSecret| {
@@ -97,7 +97,7 @@ impl<'a> Meeting<'a> {
     }
 
     /// Without secrets of which a request would have two different ones at one place, and without what another entry says.
-    fn unambiguous(met: Vec<(&Rule, GrantedSecret)>, refusals: &mut Vec<Refusal>) -> Vec<GrantedSecret> {
+    fn unambiguous(met: &[(&Rule, GrantedSecret)], refusals: &mut Vec<Refusal>) -> Vec<GrantedSecret> {
         let mut secrets = Vec::new();
         for (index, (rule, secret)) in met.iter().enumerate() {
             let overlapping: Vec<_> = met

@@ -45,16 +45,7 @@ impl Grant {
         }
         match question {
             Question::Request { method, target } => self.request(method, target),
-            Question::Secret(name) => {
-                let found = self.secrets.iter().find(|secret| secret.name == *name);
-                found.map_or_else(
-                    || self.refused(&format!("secret {name} "), &format!("no rule grants a secret `{name}`")),
-                    |secret| Decision::Granted {
-                        rule: Some(secret.rule.clone()),
-                        line: words::secret(&secret.name, &secret.destination, &secret.placement),
-                    },
-                )
-            }
+            Question::Secret(name) => self.secret(name),
             Question::Mount(guest) => {
                 let found = self.mounts.iter().find(|mount| mount.guest == *guest);
                 found.map_or_else(
@@ -85,6 +76,18 @@ impl Grant {
         }
         reasons.extend(self.refusals.iter().filter(|refusal| refusal.what.starts_with("network ")).map(told));
         Decision::Refused { reasons }
+    }
+
+    /// One name may stand for a secret at several places of a request.
+    fn secret(&self, name: &str) -> Decision {
+        let there = || self.secrets.iter().filter(|secret| secret.name == name);
+        let Some(first) = there().next() else {
+            return self.refused(&format!("secret {name} "), &format!("no rule grants a secret `{name}`"));
+        };
+        let lines: Vec<_> =
+            there().map(|secret| words::secret(&secret.name, &secret.destination, &secret.placement)).collect();
+        let alone = there().all(|secret| secret.rule == first.rule);
+        Decision::Granted { rule: alone.then(|| first.rule.clone()), line: lines.join("; ") }
     }
 
     fn refused(&self, about: &str, otherwise: &str) -> Decision {

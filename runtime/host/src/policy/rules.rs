@@ -27,7 +27,7 @@ const MAX_RULE_NAME: usize = 100;
 const MAX_TENANT: usize = 128;
 
 pub(super) const SECRET_NAME: &str =
-    "a secret's name has 1 to 64 ASCII letters, digits, `-`, `_` and `.`, and begins with a letter or digit";
+    "a secret's name has 1 to 64 ASCII letters, digits, `-`, `_` and `.`, and begins and ends with a letter or digit";
 
 const KEYS: &[&str] = &[
     "name",

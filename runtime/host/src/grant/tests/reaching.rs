@@ -147,3 +147,16 @@ fn a_question_is_answered_by_rule_or_with_what_would_help() {
     let line = "mount /docs read-only".to_owned();
     assert_eq!(mounted.decide(&Question::Mount("/docs")), Decision::Granted { rule: Some("in person".into()), line });
 }
+
+#[test]
+fn a_secret_at_two_places_of_a_request_is_told_with_both() {
+    let twice = rule(
+        "api",
+        "secrets = [{ name = \"key\", from = \"key\", url = \"https://a.example/\", header = \"apikey\" }, { name = \"key\", from = \"key\", url = \"https://a.example/\", header = \"Authorization\", prefix = \"Bearer \" }]",
+    );
+    let Decision::Granted { rule, line } = met(None, &policy(&twice)).decide(&Question::Secret("key")) else {
+        panic!("refused")
+    };
+    assert_eq!(rule.as_deref(), Some("api"));
+    assert_eq!(line.matches("secret key to https://a.example/ in header").count(), 2, "{line}");
+}
