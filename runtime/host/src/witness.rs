@@ -66,8 +66,12 @@ impl Witness {
         if changes.is_empty() {
             return;
         }
-        let lists =
-            [("added", &changes.added), ("changed", &changes.changed), ("removed", &changes.removed), ("broken", &changes.broken)];
+        let lists = [
+            ("added", &changes.added),
+            ("changed", &changes.changed),
+            ("removed", &changes.removed),
+            ("broken", &changes.broken),
+        ];
         let lines = lists.iter().flat_map(|(what, names)| names.iter().map(move |name| format!("{what} {name}")));
         self.record(|| AuditEvent::Reload { policy: policy(), changes: lines.collect(), omitted: 0 });
     }
