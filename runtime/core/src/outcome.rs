@@ -143,13 +143,13 @@ impl<'de> Deserialize<'de> for Outcome {
 
 /// A result as JSON text. It is written once, straight from the tool's values, and not read again on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResultText(Box<str>);
+pub struct ResultText(String);
 
 impl ResultText {
     /// Takes text that is JSON because it was just written as such.
     pub fn new(json: String) -> Self {
         debug_assert!(serde_json::from_str::<&RawValue>(&json).is_ok(), "a result is written as JSON");
-        Self(json.into_boxed_str())
+        Self(json)
     }
 
     /// The JSON text.
@@ -167,7 +167,7 @@ impl Serialize for ResultText {
 
 impl<'de> Deserialize<'de> for ResultText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(raw.into()))
+        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(Box::<str>::from(raw).into()))
     }
 }
 

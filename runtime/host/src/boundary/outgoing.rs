@@ -23,8 +23,11 @@ pub struct Egress {
 }
 
 /// What stands behind `wasi:http` for one call. Without a grant, requests are refused before they get here.
-pub(super) struct Outgoing {
-    egress: Option<Egress>,
+pub(super) struct Outgoing(Option<Open>);
+
+/// A way out, and what happened on it.
+struct Open {
+    egress: Egress,
     seen: Arc<Seen>,
 }
 
@@ -43,33 +46,33 @@ const MAX_CHUNK: usize = 64 * 1024;
 
 impl Outgoing {
     pub(super) fn new(egress: Option<Egress>) -> Self {
-        let seen = Arc::new(Seen::default());
-        let egress = egress.map(|mut egress| {
+        Self(egress.map(|mut egress| {
+            let seen = Arc::new(Seen::default());
             // Whoever is told beside us is told first: nothing of a call is in its receipt that the audit log lacks.
             egress.session.notes = Arc::new(Both { ours: seen.clone(), theirs: egress.session.notes });
-            egress
-        });
-        Self { egress, seen }
+            Open { egress, seen }
+        }))
     }
 
     /// Whether requests can go out at all.
     pub(super) fn is_open(&self) -> bool {
-        self.egress.is_some()
+        self.0.is_some()
     }
 
     /// The limit that a request has reached.
     pub(super) fn over(&self) -> Option<Exhausted> {
-        self.seen.over.get().copied()
+        self.0.as_ref()?.seen.over.get().copied()
     }
 
     /// Why requests were refused, each time.
     pub(super) fn denied(&self) -> Vec<String> {
-        self.seen.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let seen = self.0.as_ref().map(|open| open.seen.denied.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        seen.unwrap_or_default()
     }
 
     /// Writes what the requests used.
     pub(super) fn used(&self, used: &mut Used) {
-        if let Some(Egress { session, .. }) = &self.egress {
+        if let Some(Open { egress: Egress { session, .. }, .. }) = &self.0 {
             used.http_requests = session.meter.requests();
             used.http_sent_bytes = session.meter.sent_bytes();
             used.http_received_bytes = session.meter.received_bytes();
@@ -78,7 +81,7 @@ impl Outgoing {
 
     /// Charges what a nested call used.
     pub(super) fn pay(&self, used: &Used) {
-        if let Some(Egress { session, .. }) = &self.egress {
+        if let Some(Open { egress: Egress { session, .. }, .. }) = &self.0 {
             session.meter.pay(used);
         }
     }
@@ -121,10 +124,10 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = wasmtime_wasi_http::Result<()>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let Some(Egress { door, session }) = self.egress.clone() else {
+        let Some(Open { egress: Egress { door, session }, seen }) = &self.0 else {
             return Box::new(std::future::ready(Err(HttpError::HttpRequestDenied)));
         };
-        let seen = self.seen.clone();
+        let (door, session, seen) = (door.clone(), session.clone(), seen.clone());
         let timeouts = options.map_or_else(Timeouts::default, |options| Timeouts {
             connect: options.connect_timeout,
             first_byte: options.first_byte_timeout,
