@@ -1,5 +1,7 @@
 //! Opens a host over the home of the user.
 
+use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,11 +35,12 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
     if let Some(missing) = folders.iter().find(|folder| !folder.is_dir()) {
         return Err(CliError::usage(format!("`{}` is no folder", missing.display())));
     }
+    let (program, arguments, limits) = compiler();
     let settings = Settings {
         tools,
         code_cache: Some(paths.code()),
         code_key: paths.code_key(),
-        compiler: compiler(),
+        compiler: Compiler::Child { program, arguments, limits },
         receipts: paths.receipts(),
         policy,
         width: Width { host: slots, tenant: slots, tool: slots, queue: 4_096, per_minute: 600_000 },
@@ -52,13 +55,12 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
     })
 }
 
-/// Compiling happens in a child, which is this program again.
-pub(crate) fn compiler() -> Compiler {
-    Compiler::Child {
-        program: crate::wall::THIS_PROGRAM.into(),
-        arguments: vec!["compile-worker".into()],
-        limits: CompileLimits::default(),
-    }
+/// Compiling happens in a child, which is this program again: its path, its arguments, and what one compilation may cost. It has the
+/// machine's cores, up to four: each thread takes address space, of which there is a limit.
+pub(crate) fn compiler() -> (PathBuf, Vec<OsString>, CompileLimits) {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(4);
+    let limits = NonZero::new(threads).and_then(|threads| CompileLimits::default().threads(threads).ok());
+    (crate::wall::THIS_PROGRAM.into(), vec!["compile-worker".into()], limits.unwrap_or_default())
 }
 
 /// A fresh name for a call.

@@ -1,11 +1,13 @@
 //! The second wall, as the commands raise it that run guests: which folders they need, and when.
 
 use std::fs::DirBuilder;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use toolcell_core::manifest::Access;
 use toolcell_host::wall::{Held, Standing, Wall};
+use toolcell_host::{Allow, Policy};
 
 use crate::environment::TOOLCELL_WALL;
 use crate::exit::CliError;
@@ -36,6 +38,7 @@ const SYSTEM: &[&str] = &[
     "/proc/meminfo",
     "/proc/self/cgroup",
     "/proc/self/maps",
+    "/proc/self/mountinfo",
     "/proc/self/pagemap",
     "/proc/self/task",
     "/proc/sys/vm/overcommit_memory",
@@ -68,11 +71,15 @@ impl Plan {
         self
     }
 
-    /// A folder of the host that is mounted.
-    pub(crate) fn mount(mut self, path: &Path, access: Access) -> Self {
-        match access {
-            Access::ReadOnly => self.0.read.push(path.to_owned()),
-            Access::ReadWrite => self.0.write.push(path.to_owned()),
+    /// Every folder that a policy mounts for anybody: the very folders that it holds, whatever their paths lead to by now.
+    pub(crate) fn mounts(mut self, policy: &Policy) -> Self {
+        for rule in policy.rules() {
+            let Allow::Mount(mount) = &rule.allow else { continue };
+            let folder = PathBuf::from(format!("/proc/self/fd/{}", mount.dir.as_raw_fd()));
+            match mount.access {
+                Access::ReadOnly => self.0.read.push(folder),
+                Access::ReadWrite => self.0.write.push(folder),
+            }
         }
         self
     }
@@ -144,6 +151,8 @@ fn mapped() -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use toolcell_host::Pattern;
+
     use super::*;
 
     #[test]
@@ -154,10 +163,20 @@ mod tests {
 
     #[test]
     fn a_read_only_mount_is_not_written_to() {
-        let plan = Plan::over(&Paths::within(Path::new("/home/x")));
-        let plan = plan.mount(Path::new("/ro"), Access::ReadOnly).mount(Path::new("/rw"), Access::ReadWrite);
-        assert!(plan.0.read.contains(&"/ro".into()) && !plan.0.write.contains(&"/ro".into()));
-        assert!(plan.0.write.contains(&"/rw".into()) && !plan.0.write.contains(&"/home/x".into()));
+        let (ro, rw) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let policy = Policy::deny_all()
+            .mount(Pattern::Any, ro.path(), "/ro", Access::ReadOnly)
+            .and_then(|policy| policy.mount(Pattern::Any, rw.path(), "/rw", Access::ReadWrite))
+            .expect("mounts");
+        let plan = Plan::over(&Paths::within(Path::new("/home/x"))).mounts(&policy);
+        let same = |paths: &[PathBuf], folder: &Path| {
+            paths
+                .iter()
+                .filter_map(|path| path.canonicalize().ok())
+                .any(|path| path == folder.canonicalize().expect("is there"))
+        };
+        assert!(same(&plan.0.read, ro.path()) && !same(&plan.0.write, ro.path()));
+        assert!(same(&plan.0.write, rw.path()) && !plan.0.write.contains(&"/home/x".into()));
         assert!(!plan.0.execute.iter().any(|path| path == Path::new("/bin/sh")));
     }
 }

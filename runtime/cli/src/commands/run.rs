@@ -25,7 +25,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
     let options = args.options.and(later);
     let policy = policy(&options)?;
     let paths = Paths::from_environment()?;
-    raise_wall(&paths, &options, &words)?;
+    raise_wall(&paths, &options, &words, &policy)?;
     let host = home::open(&paths, &options.folders.tools, policy)?;
     let arguments = arguments(&host, &args.tool, &options, &words)?;
     let mut call = ToolCall::new(home::call_id()?, args.tool, arguments);
@@ -63,10 +63,10 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
     Ok(Exit::of(&outcome.verdict))
 }
 
-/// Raises the second wall around everything that this call may need: what it is given as mounts, and the files that its arguments are
-/// read from.
-fn raise_wall(paths: &Paths, options: &RunOptions, words: &[String]) -> Result<(), CliError> {
-    let mut plan = Plan::over(paths);
+/// Raises the second wall around everything that this call may need: the folders that it is granted, and the files that its
+/// arguments are read from.
+fn raise_wall(paths: &Paths, options: &RunOptions, words: &[String], policy: &Policy) -> Result<(), CliError> {
+    let mut plan = Plan::over(paths).mounts(policy);
     for folder in &options.folders.tools {
         plan = plan.read(folder);
     }
@@ -75,10 +75,6 @@ fn raise_wall(paths: &Paths, options: &RunOptions, words: &[String]) -> Result<(
     let named = words.iter().filter_map(|word| value(word.as_str()).strip_prefix('@')).map(Path::new);
     for file in named.chain(options.args_file.as_deref()).filter(|path| path.is_file()) {
         plan = plan.read(file);
-    }
-    for text in &options.mount {
-        let (host, _, access) = mount_of(text)?;
-        plan = plan.mount(Path::new(host), access);
     }
     plan.raise()
 }
