@@ -182,21 +182,56 @@ fn a_host_that_goes_takes_its_compilations_with_it() {
 
 /// The processes that compile for this one, now.
 fn children() -> Vec<i32> {
+    children_of(std::process::id())
+}
+
+fn children_of(process: u32) -> Vec<i32> {
     let mut all = Vec::new();
-    for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
+    for task in fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten() {
         // A thread may end while its file is read.
         let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
         all.extend(text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
     }
-    let compiles =
-        |pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"compile-worker\0"));
-    all.retain(compiles);
+    all.retain(|pid| compiles(*pid));
     all
+}
+
+/// Whether a process is there and compiles. One that has died, and only waits for its parent to notice, has no arguments.
+fn compiles(process: i32) -> bool {
+    fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.ends_with(b"compile-worker\0"))
+}
+
+#[test]
+fn a_host_that_is_killed_leaves_no_compilation_behind() {
+    let home = Home::new();
+    fs::write(home.path().join("tools/bomb.wasm"), bomb(3_000)).unwrap();
+    let mut running = Command::new(BINARY);
+    running.args(["run", "bomb.go"]).env("TOOLCELL_HOME", home.path());
+    let running = running.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut running = Killed(running.unwrap());
+    let began = Instant::now();
+    let child = loop {
+        if let [child] = *children_of(running.0.id()) {
+            break child;
+        }
+        assert!(
+            running.0.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_mins(1),
+            "nothing compiles"
+        );
+        std::thread::yield_now();
+    };
+    running.0.kill().unwrap();
+    running.0.wait().unwrap();
+    while compiles(child) {
+        assert!(began.elapsed() < Duration::from_mins(1), "{child} is still there");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
 fn no_garbage_on_its_input_makes_the_child_do_anything() {
-    for garbage in [&b""[..], b"\n", b"tc-comp1", &[0xff; 4_096], b"tc-comp1\x09 and more of it, longer than any header of a request could ever be, so that it is read whole and refused for what it is and nothing else"] {
+    let no_class = [&b"tc-comp1\x09"[..], &[0; 4_096]].concat();
+    for garbage in [&b""[..], b"\n", b"tc-comp1", &[0xff; 4_096], &no_class] {
         let mut child = Command::new(BINARY)
             .arg("compile-worker")
             .env_clear()

@@ -72,7 +72,7 @@ fn a_tool_that_must_be_approved_and_is_not_never_runs() {
     let failure = run(cell.failure("go.go", "{}"));
     assert_eq!(failure.kind, Kind::NotGranted);
     assert!(failure.message.contains("`toolcell approve go.go`"), "{}", failure.message);
-    assert!(failure.detail.unwrap().contains("config region"));
+    assert!(failure.hints.contains(&"not approved: config region".to_owned()), "{:?}", failure.hints);
 }
 
 #[test]

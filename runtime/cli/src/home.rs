@@ -1,6 +1,8 @@
 //! Opens a host over the home of the user.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -39,11 +41,12 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (door, secrets) = (outside::door(&policy, &clock)?, outside::secrets(&policy)?);
     let kv = outside::kv(paths, &policy)?;
+    let (program, arguments, limits) = compiler();
     let settings = Settings {
         tools,
         code_cache: Some(paths.code()),
         code_key: paths.code_key(),
-        compiler: compiler(),
+        compiler: Compiler::Child { program, arguments, limits },
         receipts: paths.receipts(),
         policy,
         approvals: approvals(paths)?,
@@ -109,13 +112,12 @@ fn terminal_line(text: &str) -> String {
     toolcell_host::schema::inert(text, 4_096)
 }
 
-/// Compiling happens in a child, which is this program again.
-pub(crate) fn compiler() -> Compiler {
-    Compiler::Child {
-        program: crate::wall::THIS_PROGRAM.into(),
-        arguments: vec!["compile-worker".into()],
-        limits: CompileLimits::default(),
-    }
+/// Compiling happens in a child, which is this program again: its path, its arguments, and what one compilation may cost. It has the
+/// machine's cores, up to four: each thread takes address space, of which there is a limit.
+pub(crate) fn compiler() -> (PathBuf, Vec<OsString>, CompileLimits) {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(4);
+    let limits = NonZero::new(threads).and_then(|threads| CompileLimits::default().threads(threads).ok());
+    (crate::wall::THIS_PROGRAM.into(), vec!["compile-worker".into()], limits.unwrap_or_default())
 }
 
 /// A fresh name for a call.

@@ -1,11 +1,12 @@
 //! The second wall, as the commands raise it that run guests: which folders they need, and when.
 
 use std::fs::DirBuilder;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use toolcell_core::manifest::Access;
-use toolcell_host::policy::SecretStore;
+use toolcell_host::policy::{Folder, SecretStore};
 use toolcell_host::wall::{Held, Standing, Wall};
 use toolcell_host::{Allow, Policy};
 
@@ -38,6 +39,7 @@ const SYSTEM: &[&str] = &[
     "/proc/meminfo",
     "/proc/self/cgroup",
     "/proc/self/maps",
+    "/proc/self/mountinfo",
     "/proc/self/pagemap",
     "/proc/self/task",
     "/proc/sys/vm/overcommit_memory",
@@ -70,30 +72,27 @@ impl Plan {
         self
     }
 
-    /// What a policy mounts, and the files of its secrets, which are read again when they change.
-    pub(crate) fn policy(mut self, policy: &Policy) -> Self {
-        for rule in policy.rules() {
-            for allow in &rule.allow {
-                if let Allow::Mount(folder) = allow {
-                    self = self.mount(&folder.host, folder.mount.access);
-                }
+    /// Every folder that a policy mounts for anybody: the very folders that it holds, whatever their paths lead to by now.
+    pub(crate) fn mounts(mut self, policy: &Policy) -> Self {
+        for allow in policy.rules().iter().flat_map(|rule| &rule.allow) {
+            let Allow::Mount(Folder { mount, .. }) = allow else { continue };
+            let folder = PathBuf::from(format!("/proc/self/fd/{}", mount.dir.as_raw_fd()));
+            match mount.access {
+                Access::ReadOnly => self.0.read.push(folder),
+                Access::ReadWrite => self.0.write.push(folder),
             }
         }
+        self
+    }
+
+    /// The files of a policy's secrets. They are read again when they change.
+    pub(crate) fn secrets(mut self, policy: &Policy) -> Self {
         for store in policy.secret_stores() {
             match store {
                 SecretStore::Environment(_) => {}
                 SecretStore::File(path) => self = self.read(path),
                 SecretStore::Age { file, identity } => self = self.read(file).read(identity),
             }
-        }
-        self
-    }
-
-    /// A folder of the host that is mounted.
-    pub(crate) fn mount(mut self, path: &Path, access: Access) -> Self {
-        match access {
-            Access::ReadOnly => self.0.read.push(path.to_owned()),
-            Access::ReadWrite => self.0.write.push(path.to_owned()),
         }
         self
     }
@@ -165,6 +164,8 @@ fn mapped() -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use toolcell_host::Pattern;
+
     use super::*;
 
     #[test]
@@ -175,10 +176,20 @@ mod tests {
 
     #[test]
     fn a_read_only_mount_is_not_written_to() {
-        let plan = Plan::over(&Paths::within(Path::new("/home/x")));
-        let plan = plan.mount(Path::new("/ro"), Access::ReadOnly).mount(Path::new("/rw"), Access::ReadWrite);
-        assert!(plan.0.read.contains(&"/ro".into()) && !plan.0.write.contains(&"/ro".into()));
-        assert!(plan.0.write.contains(&"/rw".into()) && !plan.0.write.contains(&"/home/x".into()));
+        let (ro, rw) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let policy = Policy::deny_all()
+            .mount(Pattern::Any, ro.path(), "/ro", Access::ReadOnly)
+            .and_then(|policy| policy.mount(Pattern::Any, rw.path(), "/rw", Access::ReadWrite))
+            .expect("mounts");
+        let plan = Plan::over(&Paths::within(Path::new("/home/x"))).mounts(&policy);
+        let same = |paths: &[PathBuf], folder: &Path| {
+            paths
+                .iter()
+                .filter_map(|path| path.canonicalize().ok())
+                .any(|path| path == folder.canonicalize().expect("is there"))
+        };
+        assert!(same(&plan.0.read, ro.path()) && !same(&plan.0.write, ro.path()));
+        assert!(same(&plan.0.write, rw.path()) && !plan.0.write.contains(&"/home/x".into()));
         assert!(!plan.0.execute.iter().any(|path| path == Path::new("/bin/sh")));
     }
 }

@@ -63,10 +63,10 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, CliError> {
     Ok(Exit::of(&outcome.verdict))
 }
 
-/// Raises the second wall around everything that this call may need: what it is given as mounts, and the files that its arguments are
-/// read from.
+/// Raises the second wall around everything that this call may need: the folders that it is granted, and the files that its
+/// arguments are read from.
 fn raise_wall(paths: &Paths, options: &RunOptions, words: &[String], policy: &Policy) -> Result<(), CliError> {
-    let mut plan = Plan::over(paths).policy(policy);
+    let mut plan = Plan::over(paths).mounts(policy).secrets(policy);
     for folder in &options.folders.tools {
         plan = plan.read(folder);
     }

@@ -217,10 +217,10 @@ impl CallState {
     pub fn denied(&mut self) -> Vec<DeniedAttempt> {
         // Refusals of requests come from beside the guest; they are told apart and counted like all others.
         self.current = const { FunctionId::of("wasi:http/outgoing-handler", "handle") };
-        for reason in self.egress.denied() {
+        for reason in self.egress.take_denied() {
             self.deny(reason);
         }
-        std::mem::take(&mut self.denied)
+        self.denied.clone()
     }
 
     /// The limit that was reached where the guest meets the host, if one was. Fuel and time are not seen here.

@@ -64,10 +64,10 @@ impl Outgoing {
         self.0.as_ref()?.seen.over.get().copied()
     }
 
-    /// Why requests were refused, each time.
-    pub(super) fn denied(&self) -> Vec<String> {
-        let seen = self.0.as_ref().map(|open| open.seen.denied.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        seen.unwrap_or_default()
+    /// Why requests were refused, each time, since this was last asked.
+    pub(super) fn take_denied(&self) -> Vec<String> {
+        let take = |open: &Open| std::mem::take(&mut *open.seen.denied.lock().unwrap_or_else(PoisonError::into_inner));
+        self.0.as_ref().map(take).unwrap_or_default()
     }
 
     /// Writes what the requests used.

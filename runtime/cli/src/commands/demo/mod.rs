@@ -40,8 +40,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, CliError> {
     head("1", "Five tools and one attacker, from source to sandboxed components");
     build(&paths, &source)?;
     // Building starts compilers, which need the whole machine. From here on only tools run.
-    Plan::over(&paths).read(&source.join("tools-wasm")).write(&paths.tools()).raise()?;
-    let host = home::open(&paths, &[], policy(&source)?)?;
+    let policy = policy(&source)?;
+    Plan::over(&paths).mounts(&policy).read(&source.join("tools-wasm")).write(&paths.tools()).raise()?;
+    let host = home::open(&paths, &[], policy)?;
     let runtime = home::runtime()?;
     let warm = Instant::now();
     runtime.block_on(warm_up(&host))?;
