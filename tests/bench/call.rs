@@ -9,6 +9,7 @@
     reason = "a benchmark that cannot go on has failed"
 )]
 
+mod door;
 #[path = "../support.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod support;
@@ -96,6 +97,10 @@ fn main() {
     throughput(&host, cores, if short { 400 } else { 20_000 });
     in_flight(&host, if short { 200 } else { 1_000 });
     listing(&component, if short { 100 } else { 1_000 });
+
+    println!();
+    door::policy(&host, rounds);
+    door::door(rounds);
 }
 
 /// A bare loop: the same configuration, component and linked host functions as in the host, and so the same `InstancePre`;
@@ -315,19 +320,19 @@ fn resident() -> u64 {
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * 4_096
 }
 
-struct Times(Vec<Duration>, usize);
+pub(crate) struct Times(Vec<Duration>, usize);
 
 impl Times {
-    fn new(rounds: usize) -> Self {
+    pub(crate) fn new(rounds: usize) -> Self {
         Self(Vec::with_capacity(rounds * 2), rounds / 10)
     }
 
-    fn push(&mut self, time: Duration) {
+    pub(crate) fn push(&mut self, time: Duration) {
         self.0.push(time);
     }
 
     /// A percentile in microseconds; the first tenth warmed up and does not count.
-    fn at(&mut self, percent: usize) -> f64 {
+    pub(crate) fn at(&mut self, percent: usize) -> f64 {
         let mut counted = self.0[self.1..].to_vec();
         counted.sort_unstable();
         counted[(counted.len() - 1) * percent / 100].as_secs_f64() * 1e6
@@ -342,7 +347,7 @@ fn call(tool: &str, arguments: &str, id: u128) -> ToolCall {
     ToolCall::new(CallId(id), tool, Arguments::from_text(arguments).unwrap())
 }
 
-fn show(time: Duration) -> String {
+pub(crate) fn show(time: Duration) -> String {
     if time < Duration::from_millis(1) {
         format!("{} µs", time.as_micros())
     } else {
