@@ -193,7 +193,7 @@ crossing! { impl outgoing_handler::Host, "wasi:http/outgoing-handler", |state| &
 }
 
 /// Why no request goes out, for the receipt.
-const NO_EGRESS: &str = "the call may send no requests: the manifest must request `network`, and a rule allow it";
+const NO_EGRESS: &str = "the call may send no requests: the manifest must request `network` and a rule allow it; `toolcell policy explain` says which is missing";
 
 impl outgoing_handler::Host for Inner<'_> {
     fn handle(
