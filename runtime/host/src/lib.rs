@@ -5,6 +5,7 @@
 //! comes in as [`Settings`].
 
 mod admission;
+pub mod audit;
 pub mod boundary;
 pub mod catalog;
 pub mod code;

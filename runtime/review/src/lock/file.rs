@@ -1,0 +1,138 @@
+//! The lock file on disk: who may have written it, and how it is replaced.
+//!
+//! It is opened once, never through a link and never blocking, and asked through the descriptor: what was checked is what
+//! is read. It is replaced whole, so a reader sees the old file or the new one, and writers take turns.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::{Lock, LockError, MAX_FILE_BYTES, Problem, text};
+
+/// Everybody may read what was approved; only the owner writes it.
+const MODE: u32 = 0o644;
+
+/// A change of a lock file, while nobody else can make one. Without [`Edit::commit`] nothing is changed.
+#[derive(Debug)]
+pub struct Edit {
+    /// The approvals, to be changed.
+    pub lock: Lock,
+    path: PathBuf,
+    /// The turn ends when this is dropped, also by the end of the process.
+    _turn: File,
+}
+
+impl Edit {
+    /// Waits for its turn and reads what is there. Whoever has a turn must not wait for a person: others wait for them.
+    ///
+    /// # Errors
+    /// As for [`Lock::read`], and where no file can be made beside it.
+    pub fn open(path: &Path) -> Result<Self, LockError> {
+        let folder = folder(path);
+        fs::create_dir_all(folder).map_err(io("make the folder", folder))?;
+        let beside = beside(path);
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = i32::try_from(flags.bits()).expect("the flags of open(2) fit into its argument");
+        // A file of its own: the lock file itself is another one after every change.
+        let turn =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).custom_flags(flags).open(&beside);
+        let turn = turn.map_err(io("open", &beside))?;
+        turn.lock().map_err(io("lock", &beside))?;
+        Ok(Self { lock: read(path)?, path: path.to_owned(), _turn: turn })
+    }
+
+    /// Replaces the file. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// Where a bound of the format is passed or the system refuses; the file is as it was then.
+    pub fn commit(self) -> Result<(), LockError> {
+        let (path, folder) = (&self.path, folder(&self.path));
+        let text = text::write(&self.lock);
+        // Read again before it counts: a file that nobody can read would make every tool inert.
+        let unkeepable = |problem| LockError::Unkeepable { path: path.clone(), problem };
+        let again = text::read(&text).map_err(|(_, problem)| unkeepable(problem))?;
+        if text.len() as u64 > MAX_FILE_BYTES {
+            return Err(LockError::TooLarge(path.clone()));
+        }
+        debug_assert!(again.iter().map(|(tool, _)| tool).eq(self.lock.iter().map(|(tool, _)| tool)));
+        let mut file =
+            tempfile::Builder::new().prefix(".toolcell.lock.").tempfile_in(folder).map_err(io("write in", folder))?;
+        let written = (|| {
+            file.write_all(text.as_bytes())?;
+            file.as_file().set_permissions(Permissions::from_mode(MODE))?;
+            file.as_file().sync_all()
+        })();
+        written.map_err(io("write", path))?;
+        file.persist(path).map_err(|error| io("replace", path)(error.error))?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io("sync", folder))
+    }
+}
+
+/// Reads a file; one that is not there holds nothing.
+pub(super) fn read(path: &Path) -> Result<Lock, LockError> {
+    let Some(bytes) = bytes(path)? else { return Ok(Lock::default()) };
+    let malformed = |at: usize, problem| {
+        let before = String::from_utf8_lossy(&bytes[..at.min(bytes.len())]).into_owned();
+        let (lines, column) =
+            (before.matches('\n').count(), before.rsplit('\n').next().unwrap_or_default().chars().count());
+        LockError::Malformed { path: path.to_owned(), line: lines + 1, column: column + 1, problem }
+    };
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|error| malformed(error.valid_up_to(), Problem::Syntax("from here on it is not UTF-8".to_owned())))?;
+    text::read(text).map_err(|(at, problem)| malformed(at, problem))
+}
+
+/// The bytes of a file that only its owner can have written; none where there is no file.
+fn bytes(path: &Path) -> Result<Option<Vec<u8>>, LockError> {
+    // Looked at first, because opening some devices has effects; asked again once it is open.
+    let metadata = match path.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io("read", path)(error)),
+    };
+    regular(path, &metadata)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file =
+        File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| io("read", path)(error.into()))?);
+    let metadata = file.metadata().map_err(io("read", path))?;
+    regular(path, &metadata)?;
+    if metadata.permissions().mode() & 0o022 != 0 {
+        return Err(LockError::Writable(path.to_owned()));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(io("read", path))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES { Err(LockError::TooLarge(path.to_owned())) } else { Ok(Some(bytes)) }
+}
+
+fn regular(path: &Path, metadata: &fs::Metadata) -> Result<(), LockError> {
+    let kind = metadata.file_type();
+    let what = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_dir() => "a folder",
+        () if kind.is_symlink() => "a symbolic link",
+        () if kind.is_fifo() => "a named pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Err(LockError::NotAFile { path: path.to_owned(), what })
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The file that writers lock: `.toolcell.lock.turn` beside `toolcell.lock`.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".turn");
+    path.with_file_name(name)
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LockError {
+    let path = path.to_owned();
+    move |source| LockError::Io { action, path, source }
+}
