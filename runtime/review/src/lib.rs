@@ -15,7 +15,7 @@ mod risk;
 
 pub use case::{Case, MAX_TENANTS, Reviewer, Standing, TooManyTenants};
 pub use diff::Diff;
-pub use lock::{Approved, Edit, Lock, LockError};
+pub use lock::{Approved, Edit, Lock, LockError, Prepared};
 pub use moment::rfc3339;
 pub use powers::{Powers, Reachable};
 pub use request::{Request, requests};

@@ -15,13 +15,22 @@ use super::{Lock, LockError, MAX_FILE_BYTES, Problem, text};
 /// Everybody may read what was approved; only the owner writes it.
 const MODE: u32 = 0o644;
 
-/// A change of a lock file, while nobody else can make one. Without [`Edit::commit`] nothing is changed.
+/// A change of a lock file, while nobody else can make one. Dropping it changes nothing.
 #[derive(Debug)]
 pub struct Edit {
     /// The approvals, to be changed.
     pub lock: Lock,
     path: PathBuf,
     /// The turn ends when this is dropped, also by the end of the process.
+    turn: File,
+}
+
+/// A change that needs nothing more than to be made. Dropping it leaves the old file.
+#[derive(Debug)]
+pub struct Prepared {
+    file: tempfile::NamedTempFile,
+    folder: PathBuf,
+    path: PathBuf,
     _turn: File,
 }
 
@@ -41,32 +50,50 @@ impl Edit {
             OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).custom_flags(flags).open(&beside);
         let turn = turn.map_err(io("open", &beside))?;
         turn.lock().map_err(io("lock", &beside))?;
-        Ok(Self { lock: read(path)?, path: path.to_owned(), _turn: turn })
+        Ok(Self { lock: read(path)?, path: path.to_owned(), turn })
     }
 
-    /// Replaces the file. It is on disk when this returns.
+    /// Writes the new file beside the old one, in full and onto disk. All that can be wrong with it shows here.
     ///
     /// # Errors
-    /// Where a bound of the format is passed or the system refuses; the file is as it was then.
-    pub fn commit(self) -> Result<(), LockError> {
-        let (path, folder) = (&self.path, folder(&self.path));
+    /// Where a bound of the format is passed or the system refuses.
+    pub fn prepare(self) -> Result<Prepared, LockError> {
+        let folder = folder(&self.path).to_owned();
+        let path = self.path;
         let text = text::write(&self.lock);
         // Read again before it counts: a file that nobody can read would make every tool inert.
-        let unkeepable = |problem| LockError::Unkeepable { path: path.clone(), problem };
-        let again = text::read(&text).map_err(|(_, problem)| unkeepable(problem))?;
+        text::read(&text).map_err(|(_, problem)| LockError::Unkeepable { path: path.clone(), problem })?;
         if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(LockError::TooLarge(path.clone()));
+            return Err(LockError::TooLarge(path));
         }
-        debug_assert!(again.iter().map(|(tool, _)| tool).eq(self.lock.iter().map(|(tool, _)| tool)));
         let mut file =
-            tempfile::Builder::new().prefix(".toolcell.lock.").tempfile_in(folder).map_err(io("write in", folder))?;
+            tempfile::Builder::new().prefix(".toolcell.lock.").tempfile_in(&folder).map_err(io("write in", &folder))?;
         let written = (|| {
             file.write_all(text.as_bytes())?;
             file.as_file().set_permissions(Permissions::from_mode(MODE))?;
             file.as_file().sync_all()
         })();
-        written.map_err(io("write", path))?;
-        file.persist(path).map_err(|error| io("replace", path)(error.error))?;
+        written.map_err(io("write", &path))?;
+        Ok(Prepared { file, folder, path, _turn: self.turn })
+    }
+
+    /// Replaces the file. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// See [`Edit::prepare`] and [`Prepared::commit`].
+    pub fn commit(self) -> Result<(), LockError> {
+        self.prepare()?.commit()
+    }
+}
+
+impl Prepared {
+    /// Puts the new file in the place of the old one. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub fn commit(self) -> Result<(), LockError> {
+        let (path, folder) = (&self.path, &self.folder);
+        self.file.persist(path).map_err(|error| io("replace", path)(error.error))?;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(io("sync", folder))
     }
 }

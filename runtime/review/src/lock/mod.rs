@@ -16,7 +16,7 @@ use toolcell_core::{Digest, ToolId, UnixMillis};
 use toolcell_host::grant::Approval;
 
 pub use error::{LockError, Problem};
-pub use file::Edit;
+pub use file::{Edit, Prepared};
 
 /// The largest file that is read, in bytes: thousands of approvals.
 pub const MAX_FILE_BYTES: u64 = 8 << 20;
