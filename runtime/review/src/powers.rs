@@ -80,7 +80,7 @@ impl Powers {
             powers.secrets.extend(secrets.map(|secret| (secret.name.clone(), secret.destination.clone())));
             for line in grant.lines() {
                 match line.split_once(' ') {
-                    Some(("call", callee)) => drop(powers.calls.insert(callee.to_owned())),
+                    Some(("call", callee)) => powers.calls.extend([callee.to_owned()]),
                     Some(("kv", _)) => powers.kv = Kept::Values,
                     Some(("extended", _)) => powers.engine = Engine::Extended,
                     _ => {}
