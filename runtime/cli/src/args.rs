@@ -298,7 +298,7 @@ pub(crate) struct ApproveArgs {
     #[arg(long, value_name = "TARGET")]
     pub(crate) revoke: Option<String>,
     /// Approves what is shown without asking.
-    #[arg(long, requires = "target")]
+    #[arg(long, conflicts_with_all = ["list", "revoke"])]
     pub(crate) yes: bool,
     /// Who decides; without it, the name in USER.
     #[arg(long, value_name = "NAME")]
