@@ -101,8 +101,8 @@ fn what_is_wider_than_approved_is_not_called_and_what_is_narrower_is() {
     let (exit, out, _) = home.run(&["approve", "ends.double", "--json"]);
     let shown: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((exit, shown["approved"].as_bool()), (1, Some(false)), "it only shows");
-    assert_eq!(shown["tools"][0]["standing"], "wider");
-    assert_eq!(shown["tools"][0]["previous"]["added"], serde_json::json!(["config unit"]));
+    assert_eq!(shown["tools"][0]["before"]["standing"], "wider");
+    assert_eq!(shown["tools"][0]["before"]["added"], serde_json::json!(["config unit"]));
     refused(&home, &["config unit"]);
     approve(&home, "ends");
     runs(&home);

@@ -64,17 +64,17 @@ Files of the host are mounted, never named:
   toolcell run search.query --mount ./docs:/docs:ro --folder /docs --text sandbox";
 
 const APPROVE_HELP: &str = "\
-Where policy says `require-approval = true`, a tool is called only as far as it was approved: with the same bytes, the same
-manifest, and no capability more. Approvals stand in `toolcell.lock` in the home folder, which is made to be kept under
-version control. One that is narrower than it was still holds; anything else waits for the next `toolcell approve`.
+Where policy says `require-approval = true`, a tool is called only as far as it was approved: with the same bytes, the same \
+manifest, and no capability more. One that can do less than was approved is still called. Approvals stand in \
+`toolcell.lock` in the home folder, which is fit to be kept under version control.
 
-  toolcell approve json                 every tool of a component; shows everything, then asks
-  toolcell approve json.query --yes     without asking, for scripts
-  toolcell approve json --json          only shows, for machines; exits with 1 where there is something to approve
-  toolcell approve --list               what was approved, and whether it still holds
-  toolcell approve --revoke json.query
+  toolcell approve json                every tool of a component: shows all, then asks
+  toolcell approve json.query --yes    one tool, without asking
+  toolcell approve json --json         only shows; exits with 1 if anything waits
+  toolcell approve --list              what was approved, and whether it still holds
+  toolcell approve --revoke json       takes it back
 
-What `run` is given in person, such as `--mount`, counts as well: it is not approved unless policy says the same.";
+What `run` is told in person, such as `--mount`, counts as well: it is not approved unless policy says the same.";
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {

@@ -1,6 +1,6 @@
 //! A tool as it is put before a reviewer: exact bytes, exact capabilities, and how they stand to what was approved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toolcell_core::{Digest, Tenant, ToolId, UnixMillis};
 use toolcell_host::catalog::Tool;
@@ -37,7 +37,7 @@ pub struct Case {
     pub policy: Digest,
     /// What its manifest says of it.
     pub author: Author,
-    /// What it would be asked for and not be granted for a tenant whom no rule names.
+    /// What is asked for and granted for no tenant, or allowed and not asked for.
     pub refusals: Vec<Refusal>,
     /// What whatever is asked for would be able to do; nothing where there is no manifest.
     pub requested: Powers,
@@ -85,8 +85,7 @@ impl Reviewer {
     /// What a reviewer has to know of a tool. An approval is of a tool and not of a tenant, so it is what any of them
     /// would be granted.
     pub fn case(&self, component: &Component, tool: &Tool) -> Case {
-        let grant =
-            |tenant: &Tenant| grant_of(component, tool, tenant, &self.policy, &std::collections::BTreeMap::new());
+        let grant = |tenant: &Tenant| grant_of(component, tool, tenant, &self.policy, &BTreeMap::new());
         let unnamed = grant(&self.unnamed());
         let manifest = component.manifest.as_ref();
         let author = manifest.map_or(Author::Silent, |manifest| Author::Claims {
@@ -94,15 +93,17 @@ impl Reviewer {
             confirmed: unnamed.hints_confirmed(),
         });
         let named = self.tenants.iter().map(|tenant| (Some(tenant.clone()), grant(tenant)));
+        let grants: Vec<_> = std::iter::once((None, unnamed.clone())).chain(named).collect();
+        let granted = |refusal: &&Refusal| grants.iter().any(|(_, grant)| grant.lines().contains(&refusal.what));
         Case {
             tool: tool.id.clone(),
             component: component.digest,
             manifest: component.manifest_digest,
             policy: self.digest,
             author,
-            refusals: unnamed.refusals().to_vec(),
+            refusals: unnamed.refusals().iter().filter(|refusal| !granted(refusal)).cloned().collect(),
             requested: manifest.map(Powers::requested).unwrap_or_default(),
-            grants: std::iter::once((None, unnamed.clone())).chain(named).collect(),
+            grants,
         }
     }
 
@@ -134,13 +135,13 @@ impl Case {
 
     /// What can go wrong with what would be granted.
     pub fn risks(&self) -> Vec<Risk> {
-        risks(&Powers::granted(self.grants.iter().map(|(_, grant)| grant)), &self.author)
+        risks(&Powers::granted(self.grants.iter().map(|(_, grant)| grant)), self.author)
     }
 
     /// What can go wrong beyond that if everything was granted that is asked for.
     pub fn risks_of_request(&self) -> Vec<Risk> {
         let granted = self.risks();
-        risks(&self.requested, &self.author).into_iter().filter(|risk| !granted.contains(risk)).collect()
+        risks(&self.requested, self.author).into_iter().filter(|risk| !granted.contains(risk)).collect()
     }
 
     /// The approval of exactly this.

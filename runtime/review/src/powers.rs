@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use toolcell_core::limits::LIMITS;
+use toolcell_core::limits::{LIMITS, Unit};
 use toolcell_core::manifest::{Access, Manifest};
 use toolcell_core::net::{Destination, Methods};
 use toolcell_host::Grant;
@@ -88,8 +88,8 @@ impl Powers {
             }
             let raised = LIMITS.iter().filter(|row| grant.limits().get(row.limit) > row.default);
             powers.raised.extend(raised.map(|row| {
-                let (set, default) = (row.limit.show(grant.limits().get(row.limit)), row.limit.show(row.default));
-                format!("{} {set} in place of {default}", row.name)
+                let show = |value| if row.unit == Unit::Fuel { format!("{value}") } else { row.limit.show(value) };
+                format!("{} {} in place of {}", row.name, show(grant.limits().get(row.limit)), show(row.default))
             }));
         }
         powers

@@ -22,7 +22,7 @@ pub struct Request {
 pub fn requests(asked: &Capabilities) -> Vec<Request> {
     let mut requests = Vec::new();
     let mut add = |line: String, reason: &str| {
-        requests.push(Request { line: inert(&line, MAX_LINE), reason: inert(reason, MAX_REASON) })
+        requests.push(Request { line: inert(&line, MAX_LINE), reason: inert(reason, MAX_REASON) });
     };
     for folder in &asked.filesystem {
         add(format!("mount {} {}", folder.guest, access(folder.access)), &folder.reason);

@@ -53,7 +53,7 @@ pub enum Author {
 }
 
 /// All risks, the highest first.
-pub fn risks(powers: &Powers, author: &Author) -> Vec<Risk> {
+pub fn risks(powers: &Powers, author: Author) -> Vec<Risk> {
     let mut found = Found(Vec::new());
     found.network(powers);
     found.files(powers);
@@ -165,7 +165,7 @@ impl Found {
         self.about(Level::Low, raised, |limits| format!("it may use more than the defaults: {limits}"));
     }
 
-    fn words(&mut self, powers: &Powers, author: &Author) {
+    fn words(&mut self, powers: &Powers, author: Author) {
         let (hints, confirmed) = match author {
             Author::Silent if *powers == Powers::default() => return,
             Author::Silent => {

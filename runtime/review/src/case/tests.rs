@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -131,4 +130,12 @@ fn the_demand_for_approvals_does_not_hide_what_would_be_granted() {
     assert!(held.inert().is_some());
     assert_eq!(case(&plain, &wide).lines().len(), 2);
     assert_eq!(case(&plain, &wide).policy, wide.digest());
+}
+
+#[test]
+fn the_reviewers_guide_names_every_way_in_which_an_approval_does_not_fit() {
+    let guide = include_str!("../../README.md");
+    for standing in [Standing::OtherComponent, Standing::OtherManifest, Standing::Wider] {
+        assert!(guide.contains(&format!("`{}`", standing.name())), "{standing:?}");
+    }
 }

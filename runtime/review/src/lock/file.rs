@@ -3,9 +3,9 @@
 //! It is opened once, never through a link and never blocking, and asked through the descriptor: what was checked is what
 //! is read. It is replaced whole, so a reader sees the old file or the new one, and writers take turns.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -43,12 +43,10 @@ impl Edit {
         let folder = folder(path);
         fs::create_dir_all(folder).map_err(io("make the folder", folder))?;
         let beside = beside(path);
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let flags = i32::try_from(flags.bits()).expect("the flags of open(2) fit into its argument");
         // A file of its own: the lock file itself is another one after every change.
-        let turn =
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).custom_flags(flags).open(&beside);
-        let turn = turn.map_err(io("open", &beside))?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let turn = rustix::fs::open(&beside, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+        let turn = File::from(turn.map_err(|error| io("open", &beside)(error.into()))?);
         turn.lock().map_err(io("lock", &beside))?;
         Ok(Self { lock: read(path)?, path: path.to_owned(), turn })
     }

@@ -25,7 +25,7 @@ const QUIET: Author = Author::Claims { hints: HINTS, confirmed: HINTS };
 const HINTS: Hints = Hints { read_only: None, idempotent: None, destructive: None, open_world: None };
 
 fn told(powers: &Powers) -> Vec<(Level, String)> {
-    risks(powers, &QUIET).into_iter().map(|risk| (risk.level, risk.sentence)).collect()
+    risks(powers, QUIET).into_iter().map(|risk| (risk.level, risk.sentence)).collect()
 }
 
 #[track_caller]
@@ -38,7 +38,7 @@ fn check(powers: &Powers, level: Level, words: &[&str]) {
 #[test]
 fn what_can_do_nothing_has_no_risk() {
     assert!(told(&Powers::default()).is_empty());
-    assert!(risks(&Powers::default(), &Author::Silent).is_empty());
+    assert!(risks(&Powers::default(), Author::Silent).is_empty());
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn files_and_network_together_are_worse_than_either() {
 
 #[test]
 fn what_the_manifest_says_is_told_and_what_nobody_confirms_is_not_relied_on() {
-    let of = |hints: Hints, confirmed: Hints| risks(&Powers::default(), &Author::Claims { hints, confirmed });
+    let of = |hints: Hints, confirmed: Hints| risks(&Powers::default(), Author::Claims { hints, confirmed });
     let claims = Hints { read_only: Some(true), destructive: Some(true), open_world: Some(true), ..HINTS };
     let found = of(claims, HINTS);
     assert_eq!(found[0].level, Level::High, "{found:?}");
@@ -101,7 +101,7 @@ fn what_the_manifest_says_is_told_and_what_nobody_confirms_is_not_relied_on() {
     let confirmed = Hints { read_only: Some(true), ..HINTS };
     assert!(of(confirmed, confirmed).is_empty());
     let silent = with(|powers| powers.mounts.extend([("/docs".into(), Access::ReadOnly)]));
-    assert!(risks(&silent, &Author::Silent)[0].sentence.contains("no manifest"));
+    assert!(risks(&silent, Author::Silent)[0].sentence.contains("no manifest"));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn the_highest_come_first_and_a_flood_is_counted() {
             powers.mounts.insert((format!("/m{number}\u{1b}[2J"), Access::ReadWrite));
         }
     });
-    let found = risks(&flood, &Author::Silent);
+    let found = risks(&flood, Author::Silent);
     assert!(found.windows(2).all(|pair| pair[0].level >= pair[1].level), "{found:?}");
     assert!(found.iter().any(|risk| risk.sentence.contains("and 996 more")), "{found:?}");
     assert!(found.iter().all(|risk| risk.sentence.len() < 2_500 && !risk.sentence.contains('\u{1b}')), "{found:?}");

@@ -1,6 +1,6 @@
 //! `toolcell approve --list`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use toolcell_host::Review;
@@ -24,8 +24,7 @@ pub(super) fn run(paths: &Paths, args: &ApproveArgs) -> Result<Exit, CliError> {
     let callable = snapshot.tools().filter(|(_, tool)| tool.signature.is_ok() && wanted(tool.id.as_str()));
     let cases: BTreeMap<_, Case> =
         callable.map(|(component, tool)| (tool.id.clone(), reviewer.case(component, tool))).collect();
-    let tools = lock.iter().map(|(tool, _)| tool).chain(cases.keys());
-    let tools: std::collections::BTreeSet<_> = tools.collect();
+    let tools: BTreeSet<_> = lock.iter().map(|(tool, _)| tool).chain(cases.keys()).collect();
     let width = tools.iter().map(|tool| tool.as_str().len()).max().unwrap_or(0).min(48);
     let mut rows: Vec<Value> = Vec::new();
     for tool in tools {
@@ -58,7 +57,7 @@ pub(super) fn run(paths: &Paths, args: &ApproveArgs) -> Result<Exit, CliError> {
         };
         let (tool, name) =
             (out(Style::Name, &format!("{:<width$}", tool.as_str())), out(style, &format!("{name:<15}")));
-        say(&format!("{tool}  {name}  {}{why}", who.unwrap_or_default()));
+        say(format!("{tool}  {name}  {}{why}", who.unwrap_or_default()).trim_end());
         for line in added {
             say(&format!("{:<width$}  {} {}", "", out(Style::Bad, "+"), inert(&line, 4_096)));
         }

@@ -62,7 +62,7 @@ fn approve(paths: &Paths, args: &ApproveArgs, target: &str) -> Result<Exit, CliE
         }
     }
     let decided: Vec<_> = open.iter().map(|case| (case.tool.clone(), case.approved(&by, SystemClock.now()))).collect();
-    record(paths, decided)?;
+    record(paths, &decided)?;
     if args.json {
         print_json(&said(true))?;
     } else {
@@ -89,9 +89,9 @@ fn asked(open: &[&Case]) -> Result<bool, CliError> {
 }
 
 /// Keeps approvals. What widens is in the audit log before it holds.
-fn record(paths: &Paths, decided: Vec<(ToolId, Approved)>) -> Result<(), CliError> {
+fn record(paths: &Paths, decided: &[(ToolId, Approved)]) -> Result<(), CliError> {
     let mut edit = Edit::open(&paths.lock()).map_err(|error| unusable_lock(&error))?;
-    for (tool, approved) in &decided {
+    for (tool, approved) in decided {
         edit.lock.approve(tool.clone(), approved.clone());
     }
     let prepared = edit.prepare().map_err(|error| unkept(&error))?;
@@ -99,7 +99,10 @@ fn record(paths: &Paths, decided: Vec<(ToolId, Approved)>) -> Result<(), CliErro
     audit(paths, events).map_err(|error| {
         CliError::failed("the audit log cannot be written, so nothing was approved").because(&error)
     })?;
-    prepared.commit().map_err(|error| unkept(&error))
+    prepared.commit().map_err(|error| {
+        CliError::failed("nothing was approved, though the audit log says so already: the file cannot be replaced")
+            .because(&error)
+    })
 }
 
 fn revoke(paths: &Paths, args: &ApproveArgs, target: &str) -> Result<Exit, CliError> {

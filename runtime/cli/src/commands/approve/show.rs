@@ -79,7 +79,7 @@ fn print_case(case: &Case, lock: &Lock) {
     }
 }
 
-/// The same for a machine.
+/// The same for a machine. `approved` says whether exactly this is approved now; `before` is how it was when it was shown.
 pub(super) fn json(component: &Component, policy: &Policy, cases: &[Case], lock: &Lock, approved: bool) -> Value {
     let requested: Vec<Value> = asked(component)
         .into_iter()
@@ -104,8 +104,9 @@ fn case_json(case: &Case, lock: &Lock) -> Value {
         .lines()
         .iter()
         .map(|line| {
-            let tenants = case.only_for(line).map(|tenants| tenants.iter().map(|tenant| tenant.0.clone()).collect());
-            json!({ "line": line, "tenants": tenants.unwrap_or_else(Vec::new) })
+            let tenants =
+                case.only_for(line).map(|tenants| tenants.iter().map(|tenant| &*tenant.0).collect::<Vec<_>>());
+            json!({ "line": line, "tenants": tenants })
         })
         .collect();
     let refused: Vec<Value> = case
@@ -114,17 +115,16 @@ fn case_json(case: &Case, lock: &Lock) -> Value {
         .map(|refusal| json!({ "what": refusal.what, "reason": refusal.reason, "toml": refusal.toml }))
         .collect();
     let before = lock.get(case.tool.as_str());
-    let previous = before.map(|approved| {
-        let diff = case.since(approved);
-        json!({
-            "by": approved.by,
-            "at": rfc3339(approved.at),
-            "component": approved.component,
-            "manifest": approved.manifest,
-            "policy": approved.policy,
-            "added": diff.added,
-            "removed": diff.removed,
-        })
+    let diff = before.map(|approved| case.since(approved)).unwrap_or_default();
+    let before = json!({
+        "standing": case.standing(before).name(),
+        "by": before.map(|approved| &approved.by),
+        "at": before.map(|approved| rfc3339(approved.at)),
+        "component": before.map(|approved| approved.component),
+        "manifest": before.and_then(|approved| approved.manifest),
+        "policy": before.map(|approved| approved.policy),
+        "added": diff.added,
+        "removed": diff.removed,
     });
     json!({
         "tool": case.tool,
@@ -132,8 +132,7 @@ fn case_json(case: &Case, lock: &Lock) -> Value {
         "refused": refused,
         "risks": told(case.risks()),
         "risks_if_granted": told(case.risks_of_request()),
-        "standing": case.standing(before).name(),
-        "previous": previous,
+        "before": before,
     })
 }
 
