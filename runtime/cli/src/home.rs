@@ -8,7 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use toolcell_core::{CallId, Clock, Limit, ToolId, UnixMillis};
 use toolcell_host::grant::Approval;
 use toolcell_host::{Host, Policy, PoolSize, Settings, Threads, Width};
-use toolcell_review::{Lock, LockError};
 
 use crate::exit::CliError;
 use crate::outside;
@@ -65,11 +64,11 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
 /// What was reviewed and approved. Where that cannot be read nothing is done: an approval that was taken back would be
 /// lost with the rest.
 pub(crate) fn approvals(paths: &Paths) -> Result<BTreeMap<ToolId, Approval>, CliError> {
-    Ok(Lock::read(&paths.lock()).map_err(|error| unusable_lock(&error))?.approvals())
+    Ok(toolcell_review::Lock::read(&paths.lock()).map_err(|error| unusable_lock(&error))?.approvals())
 }
 
 /// What is said where approvals cannot be read or written.
-pub(crate) fn unusable_lock(error: &LockError) -> CliError {
+pub(crate) fn unusable_lock(error: &toolcell_review::LockError) -> CliError {
     CliError::failed("the approvals cannot be used")
         .because(error)
         .next("Mend the file or restore it; without it nothing is approved, and `toolcell approve` begins a new one.")
