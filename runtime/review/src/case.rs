@@ -1,10 +1,12 @@
 //! A tool as it is put before a reviewer: exact bytes, exact capabilities, and how they stand to what was approved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use toolcell_core::{Digest, Tenant, ToolId, UnixMillis};
 use toolcell_host::catalog::Tool;
-use toolcell_host::{Component, Grant, Policy, Refusal, Review, grant_of};
+use toolcell_host::{Allow, Component, Grant, Policy, Refusal, Review, grant_of};
 
 use crate::diff::Diff;
 use crate::lock::Approved;
@@ -39,8 +41,11 @@ pub struct Case {
     pub author: Author,
     /// What is asked for and granted for no tenant, or allowed and not asked for.
     pub refusals: Vec<Refusal>,
-    /// What whatever is asked for would be able to do; nothing where there is no manifest.
+    /// What it could do with all that is asked for; nothing where there is no manifest.
     pub requested: Powers,
+    /// The folders of the host that policy mounts now, by the place in the guest. They are shown, and not approved: policy
+    /// may say another one tomorrow.
+    pub folders: BTreeMap<String, BTreeSet<PathBuf>>,
     /// For whom no rule names, then for each tenant that one does.
     grants: Vec<(Option<Tenant>, Grant)>,
 }
@@ -103,8 +108,22 @@ impl Reviewer {
             author,
             refusals: unnamed.refusals().iter().filter(|refusal| !granted(refusal)).cloned().collect(),
             requested: manifest.map(Powers::requested).unwrap_or_default(),
+            folders: self.folders(grants.iter().map(|(_, grant)| grant)),
             grants,
         }
+    }
+
+    /// The folders behind the mounts of some grants: the very ones that the policy holds.
+    fn folders<'a>(&self, grants: impl Iterator<Item = &'a Grant>) -> BTreeMap<String, BTreeSet<PathBuf>> {
+        let mut folders: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+        for mount in grants.flat_map(Grant::mounts) {
+            let behind = self.policy.rules().iter().flat_map(|rule| &rule.allow).filter_map(|allow| match allow {
+                Allow::Mount(folder) if Arc::ptr_eq(&folder.mount.dir, &mount.dir) => Some(folder.host.clone()),
+                _ => None,
+            });
+            folders.entry(mount.guest.clone()).or_default().extend(behind);
+        }
+        folders
     }
 
     /// A tenant that no rule names.
@@ -125,12 +144,9 @@ impl Case {
 
     /// The tenants for whom alone a capability is; none where it is for every tenant.
     pub fn only_for(&self, line: &str) -> Option<Vec<&Tenant>> {
-        let has = |grant: &Grant| grant.lines().iter().any(|own| own == line);
-        let with = |(tenant, grant): &'_ &(Option<Tenant>, Grant)| tenant.is_some() && has(grant);
-        let everybody = self.grants.iter().all(|(_, grant)| has(grant));
-        let unnamed = self.grants.iter().any(|(tenant, grant)| tenant.is_none() && has(grant));
-        (!everybody && !unnamed)
-            .then(|| self.grants.iter().filter(with).filter_map(|(tenant, _)| tenant.as_ref()).collect())
+        let with = self.grants.iter().filter(|(_, grant)| grant.lines().iter().any(|own| own == line));
+        // What a tenant has whom no rule names is for nobody alone.
+        with.map(|(tenant, _)| tenant.as_ref()).collect()
     }
 
     /// What can go wrong with what would be granted.

@@ -123,6 +123,22 @@ fn what_is_asked_for_and_not_granted_is_refused_and_its_risk_is_told_apart() {
 }
 
 #[test]
+fn the_folder_behind_a_mount_is_shown_and_not_approved() {
+    let (plain, folders) = (component(None), tempfile::tempdir().expect("a folder"));
+    let mounting = |name: &str| {
+        let host = folders.path().join(name);
+        fs::create_dir(&host).expect("a folder");
+        let mounts = format!("mounts = [{{ host = {host:?}, guest = \"/docs\", access = \"read-only\" }}]");
+        (policy(&format!("[[rule]]\nname = \"a\"\nall-tools = true\n{mounts}\n")), host)
+    };
+    let ((first, host), (second, other)) = (mounting("one"), mounting("two"));
+    let seen = case(&plain, &first);
+    assert_eq!(seen.folders, BTreeMap::from([("/docs".to_owned(), BTreeSet::from([host]))]));
+    assert_eq!(case(&plain, &second).folders["/docs"], BTreeSet::from([other]));
+    stands(&plain, &second, &seen.approved("ada", UnixMillis(0)), &Standing::Holds);
+}
+
+#[test]
 fn the_demand_for_approvals_does_not_hide_what_would_be_granted() {
     let plain = component(None);
     let wide = policy(WIDE);

@@ -37,6 +37,9 @@ pub enum LockError {
     /// Over [`MAX_FILE_BYTES`].
     #[error("{} has more than {MAX_FILE_BYTES} bytes, so `toolcell approve` has not written it; move it away", .0.display())]
     TooLarge(PathBuf),
+    /// Another writer has had its turn for ten seconds.
+    #[error("another `toolcell approve` holds {} and does not end; end that one, then try again", .0.display())]
+    Busy(PathBuf),
     /// It is not of this format.
     #[error("{}:{line}:{column}: {problem}", path.display())]
     Malformed {

@@ -3,14 +3,21 @@
 //! It is opened once, never through a link and never blocking, and asked through the descriptor: what was checked is what
 //! is read. It is replaced whole, so a reader sees the old file or the new one, and writers take turns.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
 use super::{Lock, LockError, MAX_FILE_BYTES, Problem, text};
+
+/// How long a writer waits for the others. A turn takes milliseconds, so whoever has one for longer has been stopped.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it looks meanwhile.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Everybody may read what was approved; only the owner writes it.
 const MODE: u32 = 0o644;
@@ -38,16 +45,11 @@ impl Edit {
     /// Waits for its turn and reads what is there. Whoever has a turn must not wait for a person: others wait for them.
     ///
     /// # Errors
-    /// As for [`Lock::read`], and where no file can be made beside it.
+    /// As for [`Lock::read`], and where no file can be made beside it or another writer does not end.
     pub fn open(path: &Path) -> Result<Self, LockError> {
         let folder = folder(path);
         fs::create_dir_all(folder).map_err(io("make the folder", folder))?;
-        let beside = beside(path);
-        // A file of its own: the lock file itself is another one after every change.
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let turn = rustix::fs::open(&beside, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
-        let turn = File::from(turn.map_err(|error| io("open", &beside)(error.into()))?);
-        turn.lock().map_err(io("lock", &beside))?;
+        let turn = turn(&beside(path), PATIENCE)?;
         Ok(Self { lock: read(path)?, path: path.to_owned(), turn })
     }
 
@@ -149,8 +151,24 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Waits for a turn. The file is one of its own, because the lock file itself is another one after every change.
+pub(super) fn turn(beside: &Path, patience: Duration) -> Result<File, LockError> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let turn = rustix::fs::open(beside, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+    let turn = File::from(turn.map_err(|error| io("open", beside)(error.into()))?);
+    let until = Instant::now() + patience;
+    loop {
+        match turn.try_lock() {
+            Ok(()) => return Ok(turn),
+            Err(TryLockError::Error(error)) => return Err(io("lock", beside)(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => return Err(LockError::Busy(beside.to_owned())),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
 /// The file that writers lock: `.toolcell.lock.turn` beside `toolcell.lock`.
-fn beside(path: &Path) -> PathBuf {
+pub(super) fn beside(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".turn");

@@ -125,6 +125,34 @@ fn of_many_writers_at_once_none_is_lost() {
 }
 
 #[test]
+fn a_writer_that_never_ends_its_turn_does_not_hold_up_the_others_for_ever() {
+    let place = Place::new();
+    let held = Edit::open(&place.file()).expect("opens");
+    let beside = file::beside(&place.file());
+    assert!(matches!(file::turn(&beside, std::time::Duration::ZERO), Err(LockError::Busy(_))));
+    assert_eq!(Lock::read(&place.file()).expect("readers never wait"), Lock::default());
+    drop(held);
+    file::turn(&beside, std::time::Duration::ZERO).expect("the turn has ended");
+}
+
+#[test]
+fn no_changed_byte_makes_reading_panic_or_approve_more_in_silence() {
+    let whole = whole();
+    let before = text::read(&whole).expect("reads");
+    for at in 0..whole.len() {
+        for change in [b'"', b'\\', b'[', b'0', b'\n', 0x7f, 0x80] {
+            let mut bytes = whole.clone().into_bytes();
+            bytes[at] = change;
+            let Ok(text) = String::from_utf8(bytes) else { continue };
+            match text::read(&text) {
+                Ok(lock) => assert!(lock.iter().count() <= before.iter().count()),
+                Err((place, _)) => assert!(place <= text.len()),
+            }
+        }
+    }
+}
+
+#[test]
 fn links_folders_pipes_and_files_that_others_can_write_are_refused_and_never_replaced() {
     let place = Place::new();
     let at = |name: &str| place.0.path().join(name);

@@ -64,7 +64,7 @@ pub(super) fn run(paths: &Paths, args: &ApproveArgs) -> Result<Exit, CliError> {
     }
     if args.json {
         print_json(
-            &json!({ "lock": paths.lock(), "require_approval": policy.review() == Review::Required, "tools": rows }),
+            &json!({ "lock": paths.lock().display().to_string(), "require_approval": policy.review() == Review::Required, "tools": rows }),
         )?;
     } else if lock.iter().next().is_none() {
         eprintln!("nothing is approved yet; `toolcell approve TOOL` shows a tool and asks");

@@ -3,6 +3,9 @@
 //! Whatever the author wrote is inert, on lines of its own, and said to be the author's: nothing of it can pass for a line
 //! of ours.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 use toolcell_core::Tenant;
 use toolcell_host::catalog::ManifestSource;
@@ -56,6 +59,12 @@ fn print_case(case: &Case, lock: &Lock) {
     for refusal in &case.refusals {
         let told = format!("{}: {}", refusal.what, refusal.reason);
         say(&format!("{} {}", label(Style::Warn, "refused"), inert(&told, SHOWN)));
+    }
+    for (guest, folders) in &case.folders {
+        for folder in folders {
+            let told = format!("{guest} is {} by this policy", folder.display());
+            say(&format!("{} {}", label(Style::Dim, "folder"), inert(&told, SHOWN)));
+        }
     }
     for risk in case.risks() {
         say(&format!("{} {:<6} {}", label(style(risk.level), "risk"), risk.level, risk.sentence));
@@ -114,6 +123,9 @@ fn case_json(case: &Case, lock: &Lock) -> Value {
         .iter()
         .map(|refusal| json!({ "what": refusal.what, "reason": refusal.reason, "toml": refusal.toml }))
         .collect();
+    let shown = |folders: &BTreeSet<PathBuf>| folders.iter().map(|folder| folder.display().to_string()).collect();
+    let folders: BTreeMap<&String, Vec<String>> =
+        case.folders.iter().map(|(guest, folders)| (guest, shown(folders))).collect();
     let before = lock.get(case.tool.as_str());
     let diff = before.map(|approved| case.since(approved)).unwrap_or_default();
     let before = json!({
@@ -129,6 +141,7 @@ fn case_json(case: &Case, lock: &Lock) -> Value {
     json!({
         "tool": case.tool,
         "granted": granted,
+        "folders": folders,
         "refused": refused,
         "risks": told(case.risks()),
         "risks_if_granted": told(case.risks_of_request()),
