@@ -149,8 +149,7 @@ mod tests {
 
     #[test]
     fn garbage_is_no_entry() {
-        for garbage in ["", "{", "{}", "{\"sequence\":", "{\"sequence\":01,\"at\":1", &"{\"sequence\":1".repeat(10_000)]
-        {
+        for garbage in ["", "{", "{}", "{\"sequence\":", "{\"sequence\":01,\"at\":1", &"{\"sequence\":1".repeat(10_000)] {
             assert!(Claim::parse(garbage.as_bytes()).is_none());
         }
     }

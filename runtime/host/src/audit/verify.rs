@@ -86,9 +86,7 @@ pub enum Problem {
     #[error("it follows another line than the one before it: that one was replaced")]
     Unlinked,
     /// The beginning is gone, and no rotation says that it deleted it.
-    #[error(
-        "the chain begins with event {first}, and no rotation deleted what was before it: the beginning was cut off"
-    )]
+    #[error("the chain begins with event {first}, and no rotation deleted what was before it: the beginning was cut off")]
     CutHead {
         /// The first event there is.
         first: u64,

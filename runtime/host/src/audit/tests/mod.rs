@@ -265,11 +265,9 @@ fn nothing_in_an_event_acts_on_a_terminal_or_forges_a_line() {
     log.record(AuditEvent::Stopped { reason: hostile }).expect("records");
     let text = fs::read_to_string(segment(dir.path(), log.writer(), 1)).expect("reads");
     assert!(text.len() <= line::LINE_MAX && text.lines().count() == 1);
-    assert!(
-        !text
-            .trim_end()
-            .contains(|character: char| { character.is_control() || matches!(character, '\u{202e}' | '\u{200b}') })
-    );
+    assert!(!text.trim_end().contains(|character: char| {
+        character.is_control() || matches!(character, '\u{202e}' | '\u{200b}')
+    }));
     assert_eq!(problems(dir.path()), []);
 }
 
