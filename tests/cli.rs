@@ -8,6 +8,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+#[path = "cli/approve.rs"]
+mod approve;
+
 /// A component with one function for each way in which a call can end, in the text format.
 const ENDS: &str = r#"(component
   (core module $m
@@ -170,7 +173,9 @@ fn a_new_tool_is_written_once_and_never_over_anything() {
 #[test]
 fn help_teaches_and_completions_complete() {
     let home = Home::new();
-    for command in ["demo", "new", "build", "doctor", "list", "inspect", "run", "receipts", "completions"] {
+    for command in
+        ["demo", "new", "build", "doctor", "list", "inspect", "run", "approve", "receipts", "audit", "completions"]
+    {
         let (exit, out, _) = home.run(&[command, "--help"]);
         assert_eq!(exit, 0);
         assert!(out.len() > 150, "{command}: {out}");

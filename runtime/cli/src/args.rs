@@ -40,8 +40,13 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Checks, explains or begins a policy: what tools may do.
     Policy(PolicyArgs),
+    /// Shows what a tool may do and what can go wrong with it, and approves exactly that.
+    #[command(after_long_help = APPROVE_HELP)]
+    Approve(ApproveArgs),
     /// Reads the receipt log.
     Receipts(ReceiptsArgs),
+    /// Reads the audit log: grants, refusals, approvals, uses of secrets, changes of policy.
+    Audit(AuditArgs),
     /// Prints a completion script for a shell.
     Completions(CompletionsArgs),
     /// Compiles one component for a host that has started it.
@@ -60,6 +65,19 @@ Arguments, in one of four ways:
 
 Files of the host are mounted, never named:
   toolcell run search.query --mount ./docs:/docs:ro --folder /docs --text sandbox";
+
+const APPROVE_HELP: &str = "\
+Where policy says `require-approval = true`, a tool is called only as far as it was approved: with the same bytes, the same \
+manifest, and no capability more. One that can do less than was approved is still called. Approvals stand in \
+`toolcell.lock` in the home folder, which is fit to be kept under version control.
+
+  toolcell approve json                every tool of a component: shows all, then asks
+  toolcell approve json.query --yes    one tool, without asking
+  toolcell approve json --json         only shows; exits with 1 if anything waits
+  toolcell approve --list              what was approved, and whether it still holds
+  toolcell approve --revoke json       takes it back
+
+What `run` is told in person, such as `--mount`, counts as well: it is not approved unless policy says the same.";
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -269,6 +287,74 @@ pub(crate) struct PolicyInitArgs {
     /// Where to write it; without it, the home's `policy.toml`.
     #[arg(long, value_name = "FILE")]
     pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["target", "list", "revoke"]))]
+pub(crate) struct ApproveArgs {
+    /// A component with all its tools, or a tool.
+    pub(crate) target: Option<String>,
+    /// Lists what was approved, and whether it still holds.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Takes back what was approved of a component or a tool, whether it is still there or not.
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) revoke: Option<String>,
+    /// Approves what is shown without asking.
+    #[arg(long, conflicts_with_all = ["list", "revoke"])]
+    pub(crate) yes: bool,
+    /// Who decides; without it, the name in USER.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    #[command(flatten)]
+    pub(crate) folders: Folders,
+    #[command(flatten)]
+    pub(crate) allowed: Allowed,
+    /// Prints everything as JSON, and never asks.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Lists events, the newest first.
+    List(AuditListArgs),
+    /// Checks every chain of the log.
+    Verify(AuditVerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditListArgs {
+    /// Only those of this kind.
+    #[arg(long, value_parser = [
+        "started", "stopped", "grant", "denial", "approval", "reload", "secret-used", "rotated", "healed",
+    ])]
+    pub(crate) kind: Option<String>,
+    /// Only those about this tool, or about the tools of this component.
+    #[arg(long)]
+    pub(crate) tool: Option<String>,
+    /// Only those of the last so long, such as `24h`.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Span>,
+    /// At most so many.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Prints one event a line as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerifyArgs {
+    /// Prints the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -17,6 +17,8 @@ pub(crate) const XDG_DATA_HOME: Variable =
 pub(crate) const XDG_CACHE_HOME: Variable =
     Variable { name: "XDG_CACHE_HOME", does: "where compiled code and toolchains are kept (default ~/.cache)" };
 pub(crate) const HOME: Variable = Variable { name: "HOME", does: "the home folder, for the two defaults above" };
+pub(crate) const USER: Variable =
+    Variable { name: "USER", does: "who approves, where `toolcell approve` is not told by `--by`" };
 pub(crate) const TOOLCELL_LOG: Variable = Variable {
     name: "TOOLCELL_LOG",
     does: "which of the host's own log lines are shown, such as `debug` or `toolcell_host=trace`",
@@ -31,7 +33,7 @@ pub(crate) const RUSTC: Variable = Variable { name: "RUSTC", does: "the rustc th
 
 /// All of them, in the order in which help shows them.
 pub(crate) const ALL: &[&Variable] =
-    &[&TOOLCELL_HOME, &XDG_DATA_HOME, &XDG_CACHE_HOME, &HOME, &TOOLCELL_LOG, &TOOLCELL_WALL, &NO_COLOR, &CARGO, &RUSTC];
+    &[&TOOLCELL_HOME, &XDG_DATA_HOME, &XDG_CACHE_HOME, &HOME, &USER, &TOOLCELL_LOG, &TOOLCELL_WALL, &NO_COLOR, &CARGO, &RUSTC];
 
 impl Variable {
     /// Its value; an empty one counts as none.

@@ -66,10 +66,17 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
     })
 }
 
-/// What was reviewed and approved.
+/// What was reviewed and approved. Where that cannot be read nothing is done: an approval that was taken back would be
+/// lost with the rest.
 pub(crate) fn approvals(paths: &Paths) -> Result<BTreeMap<ToolId, Approval>, CliError> {
-    let _ = paths;
-    Ok(BTreeMap::new())
+    Ok(toolcell_review::Lock::read(&paths.lock()).map_err(|error| unusable_lock(&error))?.approvals())
+}
+
+/// What is said where approvals cannot be read or written.
+pub(crate) fn unusable_lock(error: &toolcell_review::LockError) -> CliError {
+    CliError::failed("the approvals cannot be used")
+        .because(error)
+        .next("Mend the file or restore it; without it nothing is approved, and `toolcell approve` begins a new one.")
 }
 
 /// Where the policy is: what was named on the command line, else the home's; none where there is none.

@@ -38,7 +38,9 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Run(args) => commands::run::run(args),
         Command::Policy(args) => commands::policy::run(&args),
+        Command::Approve(args) => commands::approve::run(&args),
         Command::Receipts(args) => commands::receipts::run(&args),
+        Command::Audit(args) => commands::audit::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
         Command::CompileWorker => return commands::compile_worker::run(),
     };

@@ -1,7 +1,7 @@
 //! What a person sees: colours on a terminal only, errors with their causes and the next step, log lines on request.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _, stderr, stdin, stdout};
 use std::sync::OnceLock;
 
 use toolcell_core::Failure;
@@ -55,6 +55,26 @@ pub(crate) fn say(text: &str) {
     if writeln!(stdout().lock(), "{text}").is_err() {
         std::process::exit(0);
     }
+}
+
+/// Asks a person who sits at a terminal; none where nobody does. Everything but `y` and `yes` is a no, and so is a line
+/// longer than anybody would write.
+pub(crate) fn ask(question: &str) -> Option<Answer> {
+    if !(stdin().is_terminal() && stderr().is_terminal()) {
+        return None;
+    }
+    let _ = write!(stderr().lock(), "{question} [y/N] ");
+    let mut line = String::new();
+    let read = stdin().lock().take(256).read_line(&mut line);
+    let yes = read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    Some(if yes { Answer::Yes } else { Answer::No })
+}
+
+/// What a person answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No,
 }
 
 /// Prints an error for a person.

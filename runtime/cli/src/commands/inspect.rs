@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use toolcell_core::manifest::Capabilities;
 use toolcell_core::types::Type;
 use toolcell_core::units::Bytes;
 use toolcell_core::{Kind, Tenant, ToolId};
@@ -14,6 +13,7 @@ use toolcell_host::catalog::{State, Tool};
 use toolcell_host::grant::Approval;
 use toolcell_host::schema::{inert, input_schema, output_schema};
 use toolcell_host::{Component, Policy, Snapshot, grant_of};
+use toolcell_review::requests;
 
 use super::list::first_sentence;
 use super::policy::explain::{grant_json, print_grant};
@@ -58,7 +58,8 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Exit, CliError> {
     }
 }
 
-fn find(snapshot: &Snapshot, name: &str) -> Result<Arc<Component>, CliError> {
+/// The component of that name, or why it cannot be used.
+pub(super) fn find(snapshot: &Snapshot, name: &str) -> Result<Arc<Component>, CliError> {
     match snapshot.component(name).map(|listed| &listed.state) {
         Some(State::Ready(component) | State::Changing(component)) => Ok(component.clone()),
         Some(State::Broken(reason)) => {
@@ -112,8 +113,8 @@ fn show(component: &Component, only: Option<&Tool>, rules: &Rules, as_json: bool
             out(Style::Dim, "(the author's own words)")
         ));
         say(&format!("{} {}", label(""), text(&manifest.description)));
-        for (request, reason) in requests(&manifest.capabilities) {
-            say(&format!("{} {} {}", label("requests"), inert(&request, 400), out(Style::Dim, &inert(reason, 200))));
+        for request in requests(&manifest.capabilities) {
+            say(&format!("{} {} {}", label("requests"), request.line, out(Style::Dim, &request.reason)));
         }
     } else {
         say(&format!("{} none: it requests nothing in words", label("manifest")));
@@ -135,30 +136,6 @@ fn show(component: &Component, only: Option<&Tool>, rules: &Rules, as_json: bool
         }
     }
     Ok(Exit::Ok)
-}
-
-/// What a manifest asks for, with the author's reasons.
-fn requests(asked: &Capabilities) -> Vec<(String, &str)> {
-    let mut requests: Vec<(String, &str)> = Vec::new();
-    for folder in &asked.filesystem {
-        requests.push((format!("{:?} {}", folder.access, folder.guest), &folder.reason));
-    }
-    for network in &asked.network {
-        for destination in network.reach.destinations() {
-            requests.push((format!("network {} {destination}", network.methods), &network.reason));
-        }
-    }
-    for secret in &asked.secrets {
-        let line = format!("secret {} to {} {}", secret.name, secret.destination, secret.placement);
-        requests.push((line, &secret.reason));
-    }
-    if let Some(kv) = &asked.kv {
-        let line = format!("kv {} keys, {} each, {} in all", kv.keys, kv.value_bytes, kv.total_bytes);
-        requests.push((line, &kv.reason));
-    }
-    requests.extend(asked.tools.iter().map(|callee| (format!("call {callee}"), "")));
-    requests.extend(asked.config.iter().map(|key| (format!("config key {key}"), "")));
-    requests
 }
 
 fn print_tool(component: &Component, tool: &Tool, whole: bool) -> Result<(), CliError> {

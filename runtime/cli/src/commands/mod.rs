@@ -1,5 +1,7 @@
 //! One file for each command.
 
+pub(crate) mod approve;
+pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod compile_worker;
 pub(crate) mod completions;
