@@ -97,7 +97,16 @@ pub(crate) const WIDTH: Width = Width { host: 64, tenant: 64, tool: 64, queue: 2
 impl Cell {
     /// A host with the built tools of some folders.
     pub(crate) fn with(folders: &[&str], policy: Policy) -> Self {
-        let cell = Self::empty(policy, WIDTH);
+        Self::arranged(folders, policy, |_| {})
+    }
+
+    /// A host with the built tools of some folders, whose settings the caller arranges.
+    pub(crate) fn arranged(folders: &[&str], policy: Policy, arrange: impl FnOnce(&mut Settings)) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("tools")).unwrap();
+        let mut settings = settings(home.path(), policy, WIDTH);
+        arrange(&mut settings);
+        let cell = Self { host: Host::open(settings).unwrap(), home, next: AtomicU64::new(1) };
         for folder in folders {
             let component = built(folder);
             std::fs::copy(&component, cell.tools().join(component.file_name().unwrap())).unwrap();
