@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use toolcell_core::Limit;
@@ -360,6 +361,49 @@ fn a_mount_that_is_swapped_after_review_stays_what_it_was() {
     held_back(&arena, "open-raw", &json!({ "path": "secret.txt", "follow": true }));
     arena.strike("write", r#"{ "path": "/data/new.txt", "megabytes": 1 }"#).result();
     assert!(yard.path("a/moved/new.txt").exists());
+    yard.is_untouched();
+    arena.serves();
+}
+
+#[test]
+fn a_folder_that_is_swapped_for_a_link_again_and_again_leads_nowhere() {
+    /// How often it is tried; each time the path is taken apart while somebody swaps what it leads through.
+    const TRIES: usize = 150;
+    let yard = Yard::new();
+    fs::create_dir(yard.path("a/mount/turning")).unwrap();
+    fs::write(yard.path("a/mount/turning/secret.txt"), "inside").unwrap();
+    symlink("../outside", yard.path("a/mount/link")).unwrap();
+    let arena = yard.arena(Access::ReadWrite);
+    let (turning, link) = (yard.path("a/mount/turning"), yard.path("a/mount/link"));
+    let (stop, turns) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let seen = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // A folder and a link out of the mount trade places in one step, so that one of them is always there.
+            while !stop.load(Ordering::SeqCst) {
+                renameat_with(CWD, &turning, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+                turns.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let seen: Vec<_> = (0..TRIES)
+            .map(|n| {
+                let (tool, arguments) = match n % 4 {
+                    0 => ("open-raw", json!({ "path": "turning/secret.txt", "follow": true })),
+                    1 => ("read", json!({ "path": "/data/turning/secret.txt" })),
+                    2 => ("open-raw", json!({ "path": "turning/../turning/secret.txt", "follow": false })),
+                    _ => ("write", json!({ "path": format!("/data/turning/{n}.txt"), "megabytes": 0 })),
+                };
+                arena.strike(tool, &arguments.to_string())
+            })
+            .collect();
+        stop.store(true, Ordering::SeqCst);
+        seen
+    });
+    for struck in &seen {
+        assert!(!struck.told().contains(CANARY), "{:?}", struck.outcome.verdict);
+    }
+    assert!(turns.load(Ordering::SeqCst) > TRIES, "nobody raced: {turns:?}");
+    let inside = seen.iter().filter(|struck| struck.outcome.verdict.result().is_some()).count();
+    assert!(inside > 0 && inside < TRIES, "both sides of the race were met: {inside} of {TRIES}");
     yard.is_untouched();
     arena.serves();
 }

@@ -93,7 +93,9 @@ fn listing_everything_gives_pages_of_the_owners_own() {
         let others = site.strike_as("umbrella", "keys", &json!({ "prefix": "", "page": page })).result();
         assert_eq!(others, json!([]), "pages of {page}");
     }
-    for (prefix, found) in [("key-0000009", 10), ("%", 0), ("_", 0), ("key-%", 0), ("*", 0), ("'", 0), ("\u{10ffff}", 0)] {
+    for (prefix, found) in
+        [("key-0000009", 10), ("%", 0), ("_", 0), ("key-%", 0), ("*", 0), ("'", 0), ("\u{10ffff}", 0)]
+    {
         let some = site.strike("keys", &json!({ "prefix": prefix, "page": 3 })).result();
         assert_eq!(some.as_array().map(Vec::len), Some(found), "{prefix:?}");
     }
@@ -106,7 +108,16 @@ fn a_key_is_a_name_and_no_path() {
     // The database has all of its files once something was written.
     set(&site, OWN, "key", 1).result();
     let before = files(&site);
-    let names = ["../key", "../../etc/passwd", "/etc/passwd", "..", "a/../../b", "'; DROP TABLE kv_entry; --", "%00", "e\u{301}"];
+    let names = [
+        "../key",
+        "../../etc/passwd",
+        "/etc/passwd",
+        "..",
+        "a/../../b",
+        "'; DROP TABLE kv_entry; --",
+        "%00",
+        "e\u{301}",
+    ];
     for (index, name) in names.into_iter().enumerate() {
         set(&site, "acme", name, index as u64 + 1).result();
     }
@@ -126,10 +137,7 @@ fn a_key_is_a_name_and_no_path() {
 fn a_key_with_nul_or_without_end_is_refused() {
     let site = Site::new(RULES);
     for key in ["\0", "key\0", "key\0../x", "a\nb", "\u{1b}[2J", "\u{85}", "", &"k".repeat(513), &"k".repeat(1 << 20)] {
-        for (tool, arguments) in [
-            ("set", json!({ "key": key, "bytes": 1 })),
-            ("get", json!({ "key": key })),
-        ] {
+        for (tool, arguments) in [("set", json!({ "key": key, "bytes": 1 })), ("get", json!({ "key": key }))] {
             let struck = site.strike(tool, &arguments);
             let message = &struck.failure().message;
             assert!(message.contains("InvalidKey"), "{tool} {}: {message}", key.len());
@@ -168,7 +176,17 @@ fn a_tenant_sees_nothing_of_another() {
     set(&site, "acme", "key", 5).result();
     // Names that a careless store would take for the same, or for a way there.
     let tenants = [
-        "umbrella", "ACME", "acme ", " acme", "acme\0", "acme/guest", "acme/../acme", "acm%", "acme'--", "", "a\u{441}me",
+        "umbrella",
+        "ACME",
+        "acme ",
+        " acme",
+        "acme\0",
+        "acme/guest",
+        "acme/../acme",
+        "acm%",
+        "acme'--",
+        "",
+        "a\u{441}me",
         OWN,
     ];
     for tenant in tenants {

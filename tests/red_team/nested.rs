@@ -122,12 +122,18 @@ fn a_tool_that_is_not_granted_is_not_called() {
     let rules = "[[rule]]\nname = \"one\"\ntools = [\"guest\"]\ncall = [\"other.attacks.burn\"]\n";
     let site = Site::new(rules).and("other").and("third");
     assert!(site.strike("call", &to("other.attacks.burn", &json!({ "units": 4 }))).result().is_string());
-    for tool in ["other.attacks.say", "third.attacks.burn", "healthy.echo", "guest.attacks.burn", "burn", "other.attacks.*"] {
+    for tool in
+        ["other.attacks.say", "third.attacks.burn", "healthy.echo", "guest.attacks.burn", "burn", "other.attacks.*"]
+    {
         let struck = site.strike("call", &to(tool, &json!({ "units": 4, "text": "x" })));
         assert_eq!(struck.failure().kind.name(), "tool-failed", "{tool}");
     }
     let struck = site.strike("call", &to("third.attacks.burn", &json!({ "units": 4 })));
-    assert!(denied(&struck).iter().any(|attempt| attempt.reason.contains("third.attacks.burn")), "{:?}", denied(&struck));
+    assert!(
+        denied(&struck).iter().any(|attempt| attempt.reason.contains("third.attacks.burn")),
+        "{:?}",
+        denied(&struck)
+    );
     for (tool, arguments) in [
         ("", "{}"),
         ("other.attacks.burn\0", "{}"),

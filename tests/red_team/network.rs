@@ -1,6 +1,6 @@
 //! Attacks of a tool on the way out: on what decides where a request goes, and on what a request may say.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use serde_json::{Value, json};
 
@@ -37,8 +37,16 @@ fn serve(site: &Site, origin: &str) -> Upstream {
 fn guarded(rules: &str) -> (Site, Vec<Upstream>) {
     let site = Site::new(rules);
     let inside = [
-        "http://127.0.0.1", "http://10.0.0.5", "http://192.168.1.1", "http://169.254.169.254", "http://0.0.0.0",
-        "http://[::1]", "http://[::]", "http://[fe80::1]", "http://[fd00:ec2::254]", "http://100.100.100.200",
+        "http://127.0.0.1",
+        "http://10.0.0.5",
+        "http://192.168.1.1",
+        "http://169.254.169.254",
+        "http://0.0.0.0",
+        "http://[::1]",
+        "http://[::]",
+        "http://[fe80::1]",
+        "http://[fd00:ec2::254]",
+        "http://100.100.100.200",
     ];
     let inside = inside.map(|origin| serve(&site, origin)).into();
     (site, inside)
@@ -54,6 +62,11 @@ fn nobody_was_there(inside: &[Upstream]) {
 fn never_dialled(addresses: &[&str]) {
     let (site, inside) = guarded(PUBLIC);
     for address in addresses {
+        for port in [80, 443] {
+            // Whoever dialled it would be answered.
+            let place = SocketAddr::new(address.parse().unwrap(), port);
+            site.world.lead(&place.to_string(), &inside[0]);
+        }
         let host = if address.contains(':') { format!("[{address}]") } else { (*address).to_owned() };
         for scheme in ["http", "https"] {
             site.refuses(&get(&format!("{scheme}://{host}/latest/meta-data/")), "address");
@@ -100,10 +113,36 @@ fn other_spellings_of_an_address_are_refused() {
     for rules in [PUBLIC, LISTED] {
         let (site, inside) = guarded(rules);
         for host in [
-            "127.1", "127.0.1", "2130706433", "017700000001", "0177.0.0.1", "0x7f.0.0.1", "0x7f000001", "0x7F.1",
-            "127.0.0.01", "127.000.000.001", "1.0x7f.0.1", "3232235777", "0xa9fea9fe", "169.254.43518", "127.0.0.1.",
-            "0", "00", "127.0.0.256", "1.2.3.4.5", "\u{ff11}27.0.0.1", "127\u{3002}0\u{3002}0\u{3002}1", "\u{2460}27.0.0.1",
-            "[127.0.0.1]", "[::1", "::1", "[::1%lo]", "[::1%25lo]", "[0:0:0:0:0:0:0:1]", "[::ffff:7f00:1]", "[::127.0.0.1]",
+            "127.1",
+            "127.0.1",
+            "2130706433",
+            "017700000001",
+            "0177.0.0.1",
+            "0x7f.0.0.1",
+            "0x7f000001",
+            "0x7F.1",
+            "127.0.0.01",
+            "127.000.000.001",
+            "1.0x7f.0.1",
+            "3232235777",
+            "0xa9fea9fe",
+            "169.254.43518",
+            "127.0.0.1.",
+            "0",
+            "00",
+            "127.0.0.256",
+            "1.2.3.4.5",
+            "\u{ff11}27.0.0.1",
+            "127\u{3002}0\u{3002}0\u{3002}1",
+            "\u{2460}27.0.0.1",
+            "[127.0.0.1]",
+            "[::1",
+            "::1",
+            "[::1%lo]",
+            "[::1%25lo]",
+            "[0:0:0:0:0:0:0:1]",
+            "[::ffff:7f00:1]",
+            "[::127.0.0.1]",
         ] {
             site.stops(&get(&format!("http://{host}/v1/x")));
         }
@@ -116,8 +155,17 @@ fn other_spellings_of_an_address_are_refused() {
 #[test]
 fn an_address_inside_another_is_judged_as_what_it_is() {
     never_dialled(&[
-        "::ffff:127.0.0.1", "::ffff:10.0.0.5", "::ffff:169.254.169.254", "64:ff9b::127.0.0.1", "64:ff9b::a00:5",
-        "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "2002:7f00:1::", "2002:a00:5::1", "2002:a9fe:a9fe::1", "2001:0:7f00:1::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.5",
+        "::ffff:169.254.169.254",
+        "64:ff9b::127.0.0.1",
+        "64:ff9b::a00:5",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::7f00:1",
+        "2002:7f00:1::",
+        "2002:a00:5::1",
+        "2002:a9fe:a9fe::1",
+        "2001:0:7f00:1::1",
         "::127.0.0.1",
     ]);
 }
@@ -125,15 +173,31 @@ fn an_address_inside_another_is_judged_as_what_it_is() {
 #[test]
 fn link_local_and_metadata_addresses_are_refused() {
     never_dialled(&[
-        "169.254.169.254", "169.254.170.2", "169.254.0.1", "fe80::1", "fd00:ec2::254", "100.100.100.200", "168.63.129.16",
-        "192.0.0.192", "fd20:ce::254", "::ffff:a9fe:a9fe",
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.0.1",
+        "fe80::1",
+        "fd00:ec2::254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd20:ce::254",
+        "::ffff:a9fe:a9fe",
     ]);
 }
 
 #[test]
 fn addresses_of_no_single_host_and_of_this_one_are_refused() {
     never_dialled(&[
-        "0.0.0.0", "0.0.0.1", "::", "127.0.0.1", "127.255.255.254", "::1", "255.255.255.255", "224.0.0.1", "ff02::1",
+        "0.0.0.0",
+        "0.0.0.1",
+        "::",
+        "127.0.0.1",
+        "127.255.255.254",
+        "::1",
+        "255.255.255.255",
+        "224.0.0.1",
+        "ff02::1",
         "240.0.0.1",
     ]);
 }
@@ -141,7 +205,9 @@ fn addresses_of_no_single_host_and_of_this_one_are_refused() {
 #[test]
 fn a_listed_name_that_leads_inside_is_refused() {
     let (site, inside) = guarded(LISTED);
-    for address in ["10.0.0.5", "192.168.1.1", "172.16.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd00::1", "100.64.0.1"] {
+    for address in
+        ["10.0.0.5", "192.168.1.1", "172.16.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd00::1", "100.64.0.1"]
+    {
         site.world.name("api.example.com", &[address]);
         site.refuses(&get("http://api.example.com/v1/x"), "api.example.com resolves to");
     }
@@ -199,9 +265,18 @@ fn other_spellings_of_a_name_are_the_same_name_or_another() {
     assert!(site.world.resolved().iter().all(|name| name == "api.example.com"), "{:?}", site.world.resolved());
     // A Cyrillic letter, full-width letters, an invisible character, and what a reader might take for a dot.
     for host in [
-        "\u{430}pi.example.com", "\u{ff41}pi.example.com", "api.ex\u{200b}ample.com", "api\u{3002}example.com",
-        "api.example.com\u{ad}", "xn--pi-7kc.example.com", "api..example.com", ".api.example.com", "api.example.com..",
-        "api%2eexample.com", "api.example.com%00", "api_.example.com",
+        "\u{430}pi.example.com",
+        "\u{ff41}pi.example.com",
+        "api.ex\u{200b}ample.com",
+        "api\u{3002}example.com",
+        "api.example.com\u{ad}",
+        "xn--pi-7kc.example.com",
+        "api..example.com",
+        ".api.example.com",
+        "api.example.com..",
+        "api%2eexample.com",
+        "api.example.com%00",
+        "api_.example.com",
     ] {
         site.stops(&get(&format!("http://{host}/v1/x")));
     }
@@ -214,14 +289,27 @@ fn userinfo_and_what_looks_like_it_leads_nowhere() {
     let (site, inside) = guarded(PUBLIC);
     let evil = serve(&site, "http://evil.example");
     for authority in [
-        "user@evil.example", "user:password@evil.example", "api.example.com@evil.example", "api.example.com:80@evil.example",
-        "evil.example#@api.example.com", "evil.example?@api.example.com", "evil.example\\@api.example.com",
-        "api.example.com\\.evil.example", "@evil.example", ":@evil.example", "evil.example/@api.example.com",
-        "api.example.com%40evil.example", "evil.example;api.example.com", "evil.example api.example.com", "",
+        "user@evil.example",
+        "user:password@evil.example",
+        "api.example.com@evil.example",
+        "api.example.com:80@evil.example",
+        "evil.example#@api.example.com",
+        "evil.example?@api.example.com",
+        "evil.example\\@api.example.com",
+        "api.example.com\\.evil.example",
+        "@evil.example",
+        ":@evil.example",
+        "evil.example/@api.example.com",
+        "api.example.com%40evil.example",
+        "evil.example;api.example.com",
+        "evil.example api.example.com",
+        "",
     ] {
         site.stops(&with(get("http://evil.example/v1/x"), "authority", json!(authority)));
     }
-    for target in ["/v1/../secret", "/v1/%2e%2e/secret", "/v1/..%2fsecret", "/v1/\\..\\secret", "/v1//x", "//evil.example/v1/"] {
+    for target in
+        ["/v1/../secret", "/v1/%2e%2e/secret", "/v1/..%2fsecret", "/v1/\\..\\secret", "/v1//x", "//evil.example/v1/"]
+    {
         site.stops(&with(get("http://api.example.com/v1/x"), "target", json!(target)));
     }
     assert_eq!(evil.connections(), 0);
@@ -233,7 +321,21 @@ fn userinfo_and_what_looks_like_it_leads_nowhere() {
 fn odd_ports_are_refused() {
     let site = Site::new(LISTED);
     let api = serve(&site, "http://api.example.com");
-    for port in [":", ":0", ":65536", ":99999999999999999999", ":-80", ":+80", ":80a", ":0x50", ":080", ": 80", ":80:80", ":443", ":22"] {
+    for port in [
+        ":",
+        ":0",
+        ":65536",
+        ":99999999999999999999",
+        ":-80",
+        ":+80",
+        ":80a",
+        ":0x50",
+        ":080",
+        ": 80",
+        ":80:80",
+        ":443",
+        ":22",
+    ] {
         site.stops(&get(&format!("http://api.example.com{port}/v1/x")));
     }
     assert_eq!(api.connections(), 0);
@@ -270,21 +372,27 @@ fn a_scheme_is_never_less_than_was_granted() {
 fn a_target_of_another_form_is_refused() {
     let site = Site::new(PUBLIC);
     let api = serve(&site, "http://api.example.com");
-    for target in ["http://10.0.0.5/", "*", "evil.example:80", "?", "v1/x", "/a b", "/a\tb", "/\u{e4}", "/#fragment", "/a#b"] {
+    for target in
+        ["http://10.0.0.5/", "*", "evil.example:80", "?", "v1/x", "/a b", "/a\tb", "/\u{e4}", "/#fragment", "/a#b"]
+    {
         let request = with(get("http://api.example.com/"), "target", json!(target));
         let before = api.requests().len();
         let struck = site.strike("send", &json!({ "request": request }));
         // What the interface or the door straightens out is a path on the same host; everything else goes nowhere.
         let asked = api.requests();
         assert!(asked.iter().all(|asked| asked.target.starts_with('/')), "{target:?}: {asked:?}");
-        assert!(asked.iter().all(|asked| asked.header("host").as_deref() == Some("api.example.com")), "{target:?}: {asked:?}");
+        assert!(
+            asked.iter().all(|asked| asked.header("host").as_deref() == Some("api.example.com")),
+            "{target:?}: {asked:?}"
+        );
         let refused = struck.outcome.verdict.failure().is_some();
         assert_eq!(asked.len(), before + usize::from(!refused), "{target:?}");
     }
     assert!(site.world.dialled().iter().all(|address| *address == api.address));
     site.stops(&with(get("http://api.example.com/"), "authority", Value::Null));
     // Where no scheme is given it is the safe one.
-    let struck = site.strike("send", &json!({ "request": with(get("http://api.example.com/"), "scheme", Value::Null) }));
+    let struck =
+        site.strike("send", &json!({ "request": with(get("http://api.example.com/"), "scheme", Value::Null) }));
     assert!(struck.failure().message.contains("ConnectionRefused"), "{:?}", struck.failure());
     assert_eq!(site.world.dialled().last().map(std::net::SocketAddr::port), Some(443));
     site.arena.serves();
@@ -317,7 +425,14 @@ fn line_breaks_get_into_no_part_of_a_request() {
 fn the_host_field_cannot_name_another_host() {
     let site = Site::new(PUBLIC);
     let api = serve(&site, "http://api.example.com");
-    for host in ["internal.example.com", "127.0.0.1", "api.example.com:8080", "api.example.com.evil.example", "", "api.example.com, evil.example"] {
+    for host in [
+        "internal.example.com",
+        "127.0.0.1",
+        "api.example.com:8080",
+        "api.example.com.evil.example",
+        "",
+        "api.example.com, evil.example",
+    ] {
         for name in ["host", "Host", "HOST"] {
             site.stops(&field(get("http://api.example.com/"), name, host));
         }
@@ -335,7 +450,9 @@ fn the_host_field_cannot_name_another_host() {
 fn a_request_has_one_length_and_it_is_the_hosts() {
     let site = Site::new(PUBLIC);
     let api = serve(&site, "http://api.example.com");
-    let post = || with(with(get("http://api.example.com/"), "method", json!("POST")), "body", json!("GET /evil HTTP/1.1\r\n\r\n"));
+    let post = || {
+        with(with(get("http://api.example.com/"), "method", json!("POST")), "body", json!("GET /evil HTTP/1.1\r\n\r\n"))
+    };
     for fields in [
         &[("content-length", "0")] as &[_],
         &[("content-length", "5"), ("content-length", "6")],
@@ -365,7 +482,9 @@ fn a_request_has_one_length_and_it_is_the_hosts() {
 fn trailers_of_a_tool_are_not_sent() {
     let site = Site::new(PUBLIC);
     let api = serve(&site, "http://api.example.com");
-    for (name, value) in [("x-late", "1"), ("authorization", "Bearer stolen"), ("content-length", "0"), ("host", "evil.example")] {
+    for (name, value) in
+        [("x-late", "1"), ("authorization", "Bearer stolen"), ("content-length", "0"), ("host", "evil.example")]
+    {
         let post = with(with(get("http://api.example.com/"), "method", json!("POST")), "body", json!("body"));
         site.stops(&with(post, "trailers", json!([{ "name": name, "value": value }])));
     }
@@ -381,7 +500,9 @@ fn a_connection_is_never_turned_into_another() {
         site.stops(&with(get("http://api.example.com/"), "method", json!(method)));
     }
     site.stops(&with(with(get("http://api.example.com/"), "method", json!("CONNECT")), "target", Value::Null));
-    for (name, value) in [("upgrade", "websocket"), ("connection", "Upgrade"), ("http2-settings", "AAMAAABkAAQ"), ("upgrade", "h2c")] {
+    for (name, value) in
+        [("upgrade", "websocket"), ("connection", "Upgrade"), ("http2-settings", "AAMAAABkAAQ"), ("upgrade", "h2c")]
+    {
         site.stops(&field(get("http://api.example.com/"), name, value));
     }
     assert_eq!(api.connections(), 0);
@@ -431,7 +552,11 @@ fn a_flood_of_requests_ends_at_its_limit() {
 fn no_connection_serves_two_requests_or_two_tenants() {
     let site = Site::new(LISTED);
     let api = site.world.serve("http://api.example.com", |_| {
-        http::Response::builder().header("set-cookie", "session=theirs").header("keep-alive", "timeout=100").body("x".into()).unwrap()
+        http::Response::builder()
+            .header("set-cookie", "session=theirs")
+            .header("keep-alive", "timeout=100")
+            .body("x".into())
+            .unwrap()
     });
     let request = json!({ "request": get("http://api.example.com/v1/x") });
     for (count, tenant) in ["acme", "umbrella", "acme", "umbrella"].into_iter().enumerate() {
@@ -476,11 +601,26 @@ network = [
     let second = serve(&site, "https://second.example.com");
     site.world.name("inside.example.com", &["10.0.0.5"]);
     for place in [
-        "http://10.0.0.5/", "http://169.254.169.254/latest/meta-data/", "http://127.0.0.1/", "http://[::1]/", "http://127.1/",
-        "http://2130706433/", "http://[::ffff:127.0.0.1]/", "https://inside.example.com/", "https://other.example.com/",
-        "https://second.example.com/", "https://second.example.com/no/", "https://second.example.com:8443/ok/",
-        "http://second.example.com/ok/", "http://api.example.com/", "https://user@second.example.com/ok/", "//10.0.0.5/",
-        "file:///etc/passwd", "gopher://10.0.0.5/", "https://second.example.com/ok/../no/", "https://second.example.com\\@10.0.0.5/",
+        "http://10.0.0.5/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://127.0.0.1/",
+        "http://[::1]/",
+        "http://127.1/",
+        "http://2130706433/",
+        "http://[::ffff:127.0.0.1]/",
+        "https://inside.example.com/",
+        "https://other.example.com/",
+        "https://second.example.com/",
+        "https://second.example.com/no/",
+        "https://second.example.com:8443/ok/",
+        "http://second.example.com/ok/",
+        "http://api.example.com/",
+        "https://user@second.example.com/ok/",
+        "//10.0.0.5/",
+        "file:///etc/passwd",
+        "gopher://10.0.0.5/",
+        "https://second.example.com/ok/../no/",
+        "https://second.example.com\\@10.0.0.5/",
     ] {
         for status in [301, 302, 303, 307, 308] {
             let api = site.world.serve("https://api.example.com", move |_| {
@@ -502,7 +642,11 @@ network = [
     assert!(api.connections() <= 8, "{}", api.connections());
     // The one place that is granted is reached.
     let _api = site.world.serve("https://api.example.com", |_| {
-        http::Response::builder().status(302).header("location", "https://second.example.com/ok/x").body("".into()).unwrap()
+        http::Response::builder()
+            .status(302)
+            .header("location", "https://second.example.com/ok/x")
+            .body("".into())
+            .unwrap()
     });
     assert_eq!(site.send(&get("https://api.example.com/"))["body"], "https://second.example.com");
     site.arena.serves();

@@ -37,7 +37,16 @@ impl Site {
     pub(super) fn with(rules: &str, secrets: &[(&str, &str)]) -> Self {
         let world = World::new();
         let door = world.door();
-        Self::behind(door, world, rules, secrets)
+        Self::arranged(door, world, rules, secrets, |_| {})
+    }
+
+    /// The same, with its compiled code in its own home.
+    pub(super) fn with_cache(rules: &str, secrets: &[(&str, &str)]) -> Self {
+        let world = World::new();
+        Self::arranged(world.door(), world, rules, secrets, |settings| {
+            settings.code_cache = Some(home(settings).join("code"));
+            settings.code_key = home(settings).join("key");
+        })
     }
 
     /// With the machine's own network in the place of a world.
@@ -45,10 +54,16 @@ impl Site {
         let world = World::new();
         let tls = Tls::new(Arc::new(TestClock::at(4_000_000_000_000)), &[]).unwrap();
         let door = Door::new(Arc::new(SystemResolver::default()), Arc::new(Tcp), tls);
-        Self::behind(Arc::new(door), world, rules, &[])
+        Self::arranged(Arc::new(door), world, rules, &[], |_| {})
     }
 
-    fn behind(door: Arc<Door>, world: World, rules: &str, secrets: &[(&str, &str)]) -> Self {
+    fn arranged(
+        door: Arc<Door>,
+        world: World,
+        rules: &str,
+        secrets: &[(&str, &str)],
+        arrange: impl FnOnce(&mut Settings),
+    ) -> Self {
         let mut mapped = MappedSecrets::new("the test");
         for (name, value) in secrets {
             mapped.insert(name.parse().unwrap(), Secret::new(value.as_bytes().to_vec()).unwrap());
@@ -56,7 +71,9 @@ impl Site {
         let arena = Arena::arranged(Guest::Bytes(reach()), policy(rules), |settings| {
             settings.door = Some(door);
             settings.secrets = Arc::new(Stores::new([Arc::new(mapped) as Arc<_>]));
-            settings.kv = Some(Arc::new(run(Store::open(&home(settings).join("store.db"), Options::default())).unwrap()));
+            settings.kv =
+                Some(Arc::new(run(Store::open(&home(settings).join("store.db"), Options::default())).unwrap()));
+            arrange(settings);
         });
         Self { arena, world }
     }
@@ -110,12 +127,19 @@ impl Site {
         struck
     }
 
-    /// The call ends as this kind, in its time, and the host serves on.
+    /// The call ends as this kind, in the time that it has, and the host serves on.
     pub(super) fn ends(&self, tool: &str, arguments: &Value, kind: &str) -> Struck {
-        let struck = self.strike(tool, arguments);
+        let time = if kind == "http-time-limit" { Limit::HttpTime } else { Limit::Time };
+        let limit = Duration::from_millis(self.arena.limit(time)) + GRACE;
+        // A busy machine delays now and then, a missing deadline always; so it is the best of three that counts.
+        let mut struck = self.strike(tool, arguments);
+        for _ in 0..2 {
+            if struck.elapsed > limit {
+                struck = self.strike(tool, arguments);
+            }
+        }
         struck.ended_as(kind, &self.arena);
-        let limit = Duration::from_millis(self.arena.limit(Limit::Time));
-        assert!(struck.elapsed <= limit + GRACE, "{tool} took {:?}; the limit is {limit:?}", struck.elapsed);
+        assert!(struck.elapsed <= limit, "{tool} took {:?}, three times; the limit is {limit:?}", struck.elapsed);
         self.arena.serves();
         struck
     }

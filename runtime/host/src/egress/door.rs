@@ -73,7 +73,13 @@ impl Door {
         let limits = timeouts.meet(session.limits);
         let deadline = Instant::now() + limits.request_time;
         let sent = timeout_at(deadline, self.follow(session, request, limits, deadline)).await;
-        let sent = sent.unwrap_or(Err(EgressError::Timeout(Phase::Request)));
+        let sent = match sent {
+            // A phase may have as long as the whole request. When that is over it is the request that was too long, whichever
+            // of the two clocks was read first.
+            Ok(Err(EgressError::Timeout(_))) if Instant::now() >= deadline => Err(EgressError::Timeout(Phase::Request)),
+            Ok(sent) => sent,
+            Err(_) => Err(EgressError::Timeout(Phase::Request)),
+        };
         if let Err(error @ (EgressError::Denied { .. } | EgressError::BadRequest(_))) = &sent {
             session.notes.denied(&error.to_string());
         }
