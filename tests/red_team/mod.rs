@@ -6,6 +6,7 @@
 
 mod alone;
 mod arguments;
+mod canary;
 mod cpu;
 mod files;
 mod guard;
@@ -18,6 +19,7 @@ mod nested;
 mod network;
 mod output;
 mod outside;
+mod requests;
 mod reuse;
 mod secrets;
 mod servers;

@@ -3,22 +3,17 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
 
 use super::Struck;
 use super::alone::alone;
+use super::canary::{CANARY, forms, is_clean, traces, written};
 use super::outside::{Site, denied, field, get, header, with};
 use crate::upstream::After;
-
-/// Never to be seen by a tool, a caller or a file. Every usual encoding changes some of it.
-const CANARY: &str = "c4n4ry-7b1f0c+Zq/9~x&=end_";
 
 /// The secret goes to one path of one host; a second host is allowed, too.
 const RULES: &str = r#"
@@ -49,64 +44,12 @@ fn site() -> Site {
     Site::with(RULES, &[("operator-key", CANARY), ("umbrella-key", "umbr3lla-0123456789")])
 }
 
-/// The ways in which it could be written: as it is, in hex, in percent signs, and in base64 wherever it begins in a longer text.
-fn forms() -> Vec<String> {
-    let hex = CANARY.bytes().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    });
-    let percent = CANARY.bytes().fold(String::new(), |mut text, byte| {
-        write!(text, "%{byte:02X}").unwrap();
-        text
-    });
-    let component = CANARY.replace('+', "%2B").replace('/', "%2F").replace('&', "%26").replace('=', "%3D");
-    let mut forms = vec![CANARY.to_owned(), hex.to_uppercase(), hex, percent.to_lowercase(), percent, component];
-    for before in 0..3 {
-        let text = [&vec![b'-'; before], CANARY.as_bytes(), b"--"].concat();
-        forms.extend([STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)]);
-    }
-    forms.extend([CANARY.replace('/', "\\/"), CANARY.replace('&', "\\u0026")]);
-    forms
-}
-
-/// The middle of each form: an encoding's edges hold bits of what stands around it.
-fn traces() -> Vec<String> {
-    forms().into_iter().map(|form| form[4..form.len() - 4].to_owned()).collect()
-}
-
-fn is_clean(text: &str, what: &str) {
-    for trace in traces() {
-        // Text that is quoted within JSON once more.
-        let quoted = trace.replace('\\', "\\\\");
-        assert!(!text.contains(&trace) && !text.contains(&quoted), "{what}: {trace} is in {text}");
-    }
-}
-
 /// Nobody is told of it, and nothing that was written holds it.
 fn stays_secret(site: &Site, struck: &Struck, what: &str) {
     is_clean(&struck.told(), what);
     is_clean(&format!("{:?}", struck.outcome), what);
     is_clean(&struck.lines().join("\n"), what);
     written(site.home(), what);
-}
-
-/// Looks into every file below a folder.
-fn written(folder: &Path, what: &str) {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            is_clean(&entry.path().to_string_lossy(), what);
-            if entry.path().is_dir() {
-                folders.push(entry.path());
-            } else if entry.path().extension().is_none_or(|extension| extension != "wasm") {
-                let bytes = fs::read(entry.path()).unwrap();
-                let text = String::from_utf8_lossy(&bytes);
-                for trace in traces() {
-                    assert!(!text.contains(&trace), "{what}: {trace} is in {}", entry.path().display());
-                }
-            }
-        }
-    }
 }
 
 /// Asks and gives what came back, when nothing of the secret did.
