@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use toolcell_core::Limit;
 
-use super::outside::{Site, denied, get};
+use super::outside::{AMPLE, Site, denied, get};
 
 /// The attacker may call two others; each of them may do so too.
 const CIRCLE: &str = r#"
@@ -83,6 +83,27 @@ fn a_flood_of_calls_ends_at_its_limit() {
         let used = struck.outcome.receipt.as_ref().unwrap().receipt.used.nested_calls;
         assert!(used <= 10, "{flood}: {used}");
     }
+    site.arena.serves();
+}
+
+#[test]
+fn requests_of_others_count_as_the_callers_own() {
+    let rules = r#"
+[[rule]]
+name = "both"
+tools = ["guest", "other"]
+network = [{ url = "http://api.example.com/", methods = ["GET", "POST"] }]
+call = ["other"]
+"#;
+    let site = Site::new(&format!("{AMPLE}http-requests = 5\n{rules}")).and("other");
+    let upstream = site.world.serve("http://api.example.com", |_| http::Response::new("x".into()));
+    let request = json!({ "request": get("http://api.example.com/") });
+    let on = json!({ "tool": "other.attacks.send", "arguments": request.to_string() });
+    let struck = site.strike("call-on", &on);
+    struck.ended_as("http-requests-limit", &site.arena);
+    // The one that ends it has gone out: what is left for another tool is never less than one.
+    let sent = struck.outcome.receipt.as_ref().unwrap().receipt.used.http_requests;
+    assert_eq!((upstream.connections(), sent), (6, 6));
     site.arena.serves();
 }
 
