@@ -5,8 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use serde_json::json;
 
 use super::alone::alone_with;
-use super::outside::{Site, get, header, with};
-use crate::upstream::Upstream;
+use super::outside::{Site, denied, get, header, policy, unclaimed, with};
+use super::{Arena, Guest};
+use crate::upstream::{Upstream, World};
 
 /// Two hosts are listed, one of them below a path, and nothing else.
 const LISTED: &str = r#"
@@ -381,7 +382,7 @@ fn proxy_variables_of_the_host_are_ignored() {
                 "[[rule]]\nname = \"here\"\ntools = [\"guest\"]\nnetwork = [{{ url = \"http://localhost:{port}/\", methods = [\"GET\"], addresses = [\"127.0.0.1\", \"::1\"] }}]\n"
             )
         };
-        let world = crate::upstream::World::new();
+        let world = World::new();
         let upstream = world.serve("http://here.example.com", |_| http::Response::new("straight".into()));
         let site = Site::outside(&rules(upstream.listens.port()));
         let response = site.send(&get(&format!("http://localhost:{}/", upstream.listens.port())));
@@ -472,4 +473,26 @@ network = [
     });
     assert_eq!(site.send(&get("https://api.example.com/"))["body"], "https://second.example.com");
     site.arena.serves();
+}
+
+#[test]
+fn a_grant_of_requests_opens_no_socket() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let rules = format!(
+        "[[rule]]\nname = \"here\"\ntools = [\"guest\"]\nnetwork = [{{ url = \"http://127.0.0.1:{port}/\", methods = [\"GET\"], addresses = [\"127.0.0.1\"] }}]\n"
+    );
+    let world = World::new();
+    let guest = unclaimed("tests/red_team/guests/hostile");
+    let arena = Arena::arranged(Guest::Bytes(&guest), policy(&rules), |settings| settings.door = Some(world.door()));
+    for address in [format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
+        let struck = arena.strike("connect", &json!({ "address": address }).to_string());
+        assert!(struck.outcome.verdict.failure().is_some(), "{address}");
+        let refused = denied(&struck);
+        assert!(refused.iter().any(|attempt| attempt.function.starts_with("wasi:sockets/")), "{address}: {refused:?}");
+    }
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody has connected");
+    assert!(world.dialled().is_empty() && world.resolved().is_empty());
+    arena.serves();
 }

@@ -123,7 +123,7 @@ impl Site {
         assert_eq!(self.world.dialled(), before, "{request} was dialled");
         // The tool's own words about what it met; `denied` where those words are about permission.
         let kind = struck.failure().kind.name();
-        assert!(matches!(kind, "tool-failed" | "denied"), "{request}: {:?}", struck.failure());
+        assert!(matches!(kind, "tool-failed" | "denied"), "{:?}", struck.failure());
         struck
     }
 
@@ -206,11 +206,12 @@ fn home(settings: &Settings) -> &Path {
 /// The guest without its manifest: then it is the rules alone that say what it may reach.
 fn reach() -> &'static [u8] {
     static REACH_ALONE: OnceLock<Vec<u8>> = OnceLock::new();
-    REACH_ALONE.get_or_init(without_manifest)
+    REACH_ALONE.get_or_init(|| unclaimed(REACH))
 }
 
-fn without_manifest() -> Vec<u8> {
-    let built = fs::read(built(REACH)).unwrap();
+/// A guest that is built from a folder, without its manifest.
+pub(super) fn unclaimed(folder: &str) -> Vec<u8> {
+    let built = fs::read(built(folder)).unwrap();
     let (preamble, mut left) = built.split_at(8);
     let mut component = preamble.to_vec();
     while let [id, rest @ ..] = left {

@@ -195,3 +195,32 @@ fn no_connection_serves_two_requests_or_two_tenants() {
     }
     site.arena.serves();
 }
+
+/// A call leaves a receipt, and a receipt has room for one line: no call makes its own so long that it cannot be written.
+#[test]
+fn a_refusal_is_short_and_inert_whatever_was_asked_for() {
+    let site = Site::new(PUBLIC);
+    let plain = || get("http://10.0.0.5/");
+    let long = "x".repeat(1 << 20);
+    for request in [
+        with(plain(), "method", json!("M".repeat(1 << 20))),
+        with(plain(), "scheme", json!(long)),
+        with(plain(), "authority", json!("a.".repeat(30_000) + "example")),
+        with(plain(), "authority", json!(format!("{}.example", "a".repeat(60_000)))),
+        with(plain(), "authority", json!("10.0.0.5\u{1b}[2J\u{202e}")),
+        with(plain(), "target", json!(format!("/{}", "x".repeat(60_000)))),
+        with(plain(), "target", json!(format!("/?{}", "x".repeat(60_000)))),
+        with(plain(), "target", json!(format!("/{}", "%1b%5b2J%e2%80%ae".repeat(100)))),
+        field(plain(), &"n".repeat(30_000), "1"),
+        field(plain(), "cookie", &"v".repeat(30_000)),
+    ] {
+        let struck = site.stops(&request);
+        let told = struck.told();
+        assert!(told.len() < 8_192, "{} bytes: {}", told.len(), told.chars().take(400).collect::<String>());
+        assert!(!told.contains(['\u{1b}', '\u{202e}']) && !told.contains("\\u001b"), "{told}");
+        for attempt in denied(&struck) {
+            assert!(attempt.reason.len() <= 1_024 && !attempt.reason.contains(char::is_control), "{attempt:?}");
+        }
+    }
+    site.arena.serves();
+}
