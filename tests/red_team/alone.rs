@@ -19,6 +19,11 @@ const HANGS: Duration = Duration::from_mins(2);
 
 /// Runs the case that calls this again, in another process, and takes over how it ended.
 pub(super) fn alone<T, F: Fn() -> T>(case: F) {
+    alone_with(&[], case);
+}
+
+/// The same, with more in its environment.
+pub(super) fn alone_with<T, F: Fn() -> T>(variables: &[(&str, &str)], case: F) {
     if std::env::var_os(ALONE).is_some() {
         case();
         return;
@@ -29,6 +34,7 @@ pub(super) fn alone<T, F: Fn() -> T>(case: F) {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(ALONE, "1")
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

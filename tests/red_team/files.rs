@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use toolcell_core::Limit;
@@ -360,6 +361,54 @@ fn a_mount_that_is_swapped_after_review_stays_what_it_was() {
     held_back(&arena, "open-raw", &json!({ "path": "secret.txt", "follow": true }));
     arena.strike("write", r#"{ "path": "/data/new.txt", "megabytes": 1 }"#).result();
     assert!(yard.path("a/moved/new.txt").exists());
+    yard.is_untouched();
+    arena.serves();
+}
+
+#[test]
+fn a_folder_that_is_swapped_for_a_link_again_and_again_leads_nowhere() {
+    /// How often it is tried at least; each time the path is taken apart while somebody swaps what it leads through.
+    const TRIES: usize = 150;
+    /// How often at most, until both sides of the race were met.
+    const ENOUGH: usize = 5_000;
+    let yard = Yard::new();
+    fs::create_dir(yard.path("a/mount/turning")).unwrap();
+    fs::write(yard.path("a/mount/turning/secret.txt"), "inside").unwrap();
+    symlink("../outside", yard.path("a/mount/link")).unwrap();
+    let arena = yard.arena(Access::ReadWrite);
+    let (turning, link) = (yard.path("a/mount/turning"), yard.path("a/mount/link"));
+    let stop = AtomicBool::new(false);
+    let (mut inside, mut refused) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // A folder and a link out of the mount trade places in one step, so that one of them is always there.
+            while !stop.load(Ordering::SeqCst) {
+                renameat_with(CWD, &turning, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        for n in 0..ENOUGH {
+            let (tool, arguments) = match n % 4 {
+                0 => ("open-raw", json!({ "path": "turning/secret.txt", "follow": true })),
+                1 => ("read", json!({ "path": "/data/turning/secret.txt" })),
+                2 => ("open-raw", json!({ "path": "turning/../turning/secret.txt", "follow": false })),
+                _ => ("write", json!({ "path": format!("/data/turning/{n}.txt"), "megabytes": 0 })),
+            };
+            let struck = arena.strike(tool, &arguments.to_string());
+            let got_out = struck.told().contains(CANARY);
+            match struck.outcome.verdict.result() {
+                Some(_) => inside += 1,
+                None => refused += 1,
+            }
+            if got_out || (n >= TRIES && inside > 0 && refused > 0) {
+                // The other thread ends before anything is judged: a panic here would wait for it for ever.
+                stop.store(true, Ordering::SeqCst);
+                assert!(!got_out, "{tool} {arguments} got out");
+                return;
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    assert!(inside > 0 && refused > 0, "nobody raced: {inside} were inside and {refused} refused");
     yard.is_untouched();
     arena.serves();
 }

@@ -6,15 +6,23 @@
 
 mod alone;
 mod arguments;
+mod canary;
 mod cpu;
 mod files;
 mod guard;
 mod host_calls;
+mod kv;
 mod lab;
 mod malformed;
 mod memory;
+mod nested;
+mod network;
 mod output;
+mod outside;
+mod requests;
 mod reuse;
+mod secrets;
+mod servers;
 mod stack;
 
 use std::fs;
@@ -24,11 +32,11 @@ use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use toolcell_core::{Event, Events, Failure, Kind, Limit, Outcome, Toolbox as _};
+use toolcell_core::{Event, Events, Failure, Kind, Limit, Outcome, ToolCall, Toolbox as _};
 use toolcell_host::catalog::State;
-use toolcell_host::{Policy, Width};
+use toolcell_host::{Policy, Settings, Width};
 
-use crate::support::{Cell, WIDTH, built, deny_all, run};
+use crate::support::{Cell, built, deny_all, run};
 use alone::Footprint;
 
 /// What a call may take longer than its own time limit (promise 7).
@@ -115,12 +123,17 @@ struct Arena {
 
 impl Arena {
     fn new(guest: Guest<'_>, policy: Policy) -> Self {
-        Self::wide(guest, policy, WIDTH)
+        Self::arranged(guest, policy, |_| {})
     }
 
     fn wide(guest: Guest<'_>, policy: Policy, width: Width) -> Self {
+        Self::arranged(guest, policy, |settings| settings.width = width)
+    }
+
+    /// A host whose settings the caller arranges: what it reaches outside, for instance.
+    fn arranged(guest: Guest<'_>, policy: Policy, arrange: impl FnOnce(&mut Settings)) -> Self {
         watch_for_panics();
-        let cell = Cell::empty(policy, width);
+        let cell = Cell::arranged(&[], policy, arrange);
         match guest {
             Guest::Text(text) => cell.drop_in("guest", &component(text)),
             Guest::Bytes(bytes) => cell.drop_in("guest", bytes),
@@ -139,8 +152,12 @@ impl Arena {
 
     /// Calls a function of the attacker, and keeps all that can be seen of it.
     fn strike(&self, tool: &str, arguments: &str) -> Struck {
+        self.strike_by(self.cell.prepare(&format!("guest.{tool}"), arguments))
+    }
+
+    /// Makes a call as it was prepared, and keeps all that can be seen of it.
+    fn strike_by(&self, call: ToolCall) -> Struck {
         let seen = Seen::default();
-        let call = self.cell.prepare(&format!("guest.{tool}"), arguments);
         let began = Instant::now();
         let outcome = run(self.cell.host.call(call, &seen));
         Struck { elapsed: began.elapsed(), outcome, events: seen.0.into_inner().unwrap() }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use toolcell_core::{Digest, Silent, Toolbox as _};
+use toolcell_core::{Digest, Outcome, Silent, Tenant, Toolbox as _};
 use toolcell_host::code::{CodeCache, CodeKey, EngineClass, Subject};
 use toolcell_host::{PoolSize, engine_config};
 
@@ -174,4 +174,55 @@ fn a_file_that_is_swapped_after_listing_is_not_compiled() {
     host.look();
     host.look();
     assert_eq!(lab.result(&host, "one.answer", "{}"), "3", "listed anew, it is another component");
+}
+
+#[test]
+fn a_tenants_name_leads_to_no_other_code() {
+    let cached = Cached::new();
+    let (lab, folder) = (&cached.lab, cached.folder.clone());
+    // What a tenant could hope to be taken for the tool: a folder of its name, with other code of the same name in it.
+    for place in ["acme", "code"] {
+        fs::create_dir_all(lab.home.path().join("tools").join(place)).unwrap();
+        fs::write(lab.home.path().join("tools").join(place).join("one.wasm"), answering(3)).unwrap();
+    }
+    let host = lab.open(limited(&[]), |settings| settings.code_cache = Some(folder));
+    let ids: Vec<_> = host.snapshot().listed().iter().map(|listed| listed.name.clone()).collect();
+    assert_eq!(ids, ["one", "two"], "what lies deeper is no tool");
+    let (one, two) = (Digest::of(&answering(1)), Digest::of(&answering(2)));
+    let forged = cached.files[1].0.file_stem().unwrap().to_string_lossy().into_owned();
+    for tenant in [
+        "acme",
+        "../tools",
+        "../code",
+        "one",
+        "two",
+        "",
+        "\0",
+        "one\0two",
+        &two.to_string(),
+        &forged,
+        &"t".repeat(10_000),
+    ] {
+        let call = |tool: &str, component| {
+            let mut call = lab.prepare(tool, "{}");
+            call.tenant = Tenant(tenant.into());
+            call.component = component;
+            run(host.call(call, &Silent))
+        };
+        let answered = |outcome: &Outcome| outcome.verdict.result().map(|result| result.get().to_owned());
+        assert_eq!(answered(&call("one.answer", None)).as_deref(), Some("1"), "{tenant:?}");
+        assert_eq!(answered(&call("one.answer", Some(one))).as_deref(), Some("1"), "{tenant:?}");
+        assert_eq!(answered(&call("two.answer", Some(two))).as_deref(), Some("2"), "{tenant:?}");
+        for (tool, digest) in [("one.answer", two), ("one.answer", Digest::of(&answering(3))), ("two.answer", one)] {
+            let outcome = call(tool, Some(digest));
+            assert_eq!(outcome.verdict.failure().unwrap().kind.name(), "wrong-digest", "{tenant:?}");
+            assert_eq!(outcome.receipt.unwrap().receipt.verdict, "denied");
+        }
+        for tool in ["acme/one.answer", "../one.answer", "acme.one.answer", "code/one.answer"] {
+            assert!(answered(&call(tool, None)).is_none(), "{tool}");
+        }
+    }
+    for (file, bytes) in &cached.files {
+        assert!(fs::read(file).unwrap() == *bytes, "the kept code was written anew");
+    }
 }

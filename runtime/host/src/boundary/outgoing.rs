@@ -79,10 +79,20 @@ impl Outgoing {
         }
     }
 
-    /// Charges what a nested call used.
+    /// Charges what a nested call used. A limit cannot be zero, so a call that has nothing left still gives others one; when
+    /// that is spent too, this call ends at its own limit, and not after as many as it may make nested calls.
     pub(super) fn pay(&self, used: &Used) {
-        if let Some(Open { egress: Egress { session, .. }, .. }) = &self.0 {
-            session.meter.pay(used);
+        let Some(Open { egress: Egress { session, .. }, seen }) = &self.0 else { return };
+        session.meter.pay(used);
+        let (meter, limits) = (&session.meter, &session.limits);
+        for (limit, spent, value) in [
+            ("http_requests", meter.requests(), limits.requests),
+            ("http_sent_bytes", meter.sent_bytes(), limits.sent_bytes),
+            ("http_received_bytes", meter.received_bytes(), limits.received_bytes),
+        ] {
+            if spent > value {
+                seen.exceeded(Over { limit, value });
+            }
         }
     }
 }
@@ -196,6 +206,7 @@ impl Seen {
         let limit = Limit::named(over.limit).unwrap_or(match over.limit {
             // What is counted on the wire or by ratio is another view of the same limit.
             "http_head_bytes" | "http_headers" => Limit::HttpHeaderBytes,
+            "http_lookups" => Limit::HttpRequests,
             _ => Limit::HttpReceivedBytes,
         });
         // The first one counts. Its value is looked up where the call's limits are.

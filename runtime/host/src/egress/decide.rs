@@ -6,6 +6,13 @@ use ipnet::IpNet;
 use toolcell_core::net::{Destination, Host, HostPattern, Methods, Target};
 
 use super::{Class, EgressError, NetworkGrant, Redirects, may_dial};
+use crate::schema::inert;
+
+/// How much of a method a message shows, in bytes. The longest registered one has 17.
+const MAX_METHOD: usize = 32;
+
+/// How much of a target a message shows, in bytes: a whole name and the beginning of a path.
+const MAX_TARGET: usize = 384;
 
 /// What the grants that cover a request say together.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,14 +72,20 @@ fn denied(grants: &[NetworkGrant], method: &str, target: &Target) -> EgressError
                 1 => format!("rule `{rule}` grants this host by {scheme} only"),
                 2 => format!("rule `{rule}` grants this host on port {port} only"),
                 3 => format!("rule `{rule}` grants this host below {path} only"),
-                _ => format!("rule `{rule}` grants {} there, not {method}", grant.methods),
+                _ => format!("rule `{rule}` grants {} there, not {}", grant.methods, inert(method, MAX_METHOD)),
             }
         }
     };
     EgressError::Denied {
-        reason: format!("{method} {target} is not granted: {why}"),
+        reason: format!("{} is not granted: {why}", asked(method, target)),
         rule_hint: hint(method, target, ""),
     }
+}
+
+/// What was asked for, as far as a message shows it: both are of a guest's choosing, and a receipt has no room for a URL of a
+/// megabyte. What follows it, and says what would allow it, is never cut.
+fn asked(method: &str, target: &Target) -> String {
+    format!("{} {}", inert(method, MAX_METHOD), inert(&target.to_string(), MAX_TARGET))
 }
 
 /// How many parts agree, in the order that they are named in: host, scheme, port, path, method.
@@ -94,10 +107,10 @@ fn not_dialled(address: IpAddr, class: Class, allowed: &Allowed, method: &str, t
         Host::Name(name) => format!("{name} resolves to {address}"),
         Host::Ip(_) => format!("{address} is asked for"),
     };
-    let words = class.words();
+    let (asked, words) = (asked(method, target), class.words());
     let reason = match class {
         Class::Multicast | Class::Broadcast | Class::Unspecified => {
-            let reason = format!("{method} {target} is not granted: {what}, {words}, which is never dialled");
+            let reason = format!("{asked} is not granted: {what}, {words}, which is never dialled");
             return EgressError::Denied { reason, rule_hint: None };
         }
         Class::Metadata => "which only a rule that names this one address reaches",
@@ -106,10 +119,7 @@ fn not_dialled(address: IpAddr, class: Class, allowed: &Allowed, method: &str, t
     let canonical = address.to_canonical();
     let addresses = format!(", addresses = [\"{}\"]", IpNet::from(canonical));
     EgressError::Denied {
-        reason: format!(
-            "{method} {target} is not granted: {what}, {words}, {reason}; rule `{}` does not",
-            allowed.rule
-        ),
+        reason: format!("{asked} is not granted: {what}, {words}, {reason}; rule `{}` does not", allowed.rule),
         rule_hint: hint(method, target, &addresses),
     }
 }

@@ -26,9 +26,13 @@ use super::{
     BadRequest, Body, Dial, EgressError, EgressSession, HttpLimits, MAX_ADDRESSES, Over, Phase, Redirects, Resolver,
     Stream, Timeouts, Tls, headers, inject,
 };
+use crate::schema::inert;
 
 /// The most addresses of one name that are tried.
 const MAX_ATTEMPTS: usize = 3;
+
+/// The longest reason of a refusal that is told, in bytes. A receipt that is full of them still fits on its line.
+const MAX_REASON: usize = 1_024;
 
 /// The most interim answers (1xx) before the answer itself.
 const MAX_INTERIM: usize = 16;
@@ -73,9 +77,15 @@ impl Door {
         let limits = timeouts.meet(session.limits);
         let deadline = Instant::now() + limits.request_time;
         let sent = timeout_at(deadline, self.follow(session, request, limits, deadline)).await;
-        let sent = sent.unwrap_or(Err(EgressError::Timeout(Phase::Request)));
+        let sent = match sent {
+            // A phase may have as long as the whole request. When that is over it is the request that was too long, whichever
+            // of the two clocks was read first.
+            Ok(Err(EgressError::Timeout(_))) if Instant::now() >= deadline => Err(EgressError::Timeout(Phase::Request)),
+            Ok(sent) => sent,
+            Err(_) => Err(EgressError::Timeout(Phase::Request)),
+        };
         if let Err(error @ (EgressError::Denied { .. } | EgressError::BadRequest(_))) = &sent {
-            session.notes.denied(&error.to_string());
+            session.notes.denied(&inert(&error.to_string(), MAX_REASON));
         }
         sent
     }
