@@ -29,7 +29,15 @@ const GROUPS: &[(&str, usize)] = &[
 ];
 
 /// Groups of which nothing may wait.
-const DUE: &[&str] = &["CPU", "Memory and handles", "Stack", "Output and logs", "Malformed components", "Arguments"];
+const DUE: &[&str] = &[
+    "CPU",
+    "Memory and handles",
+    "Stack",
+    "Output and logs",
+    "Malformed components",
+    "Arguments",
+    "Supply chain and policy",
+];
 
 /// The files with cases.
 const FILES: &[(&str, &str)] = &[
@@ -40,8 +48,10 @@ const FILES: &[(&str, &str)] = &[
     ("malformed", include_str!("malformed.rs")),
     ("memory", include_str!("memory.rs")),
     ("output", include_str!("output.rs")),
+    ("policies", include_str!("policies.rs")),
     ("reuse", include_str!("reuse.rs")),
     ("stack", include_str!("stack.rs")),
+    ("supply", include_str!("supply.rs")),
 ];
 
 #[derive(Deserialize)]

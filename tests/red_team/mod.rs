@@ -14,8 +14,10 @@ mod lab;
 mod malformed;
 mod memory;
 mod output;
+mod policies;
 mod reuse;
 mod stack;
+mod supply;
 
 use std::fs;
 use std::panic;
