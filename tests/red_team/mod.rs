@@ -237,9 +237,9 @@ fn refusal(cell: &Cell, name: &str) -> String {
 }
 
 /// Panics of anything but a test's own assertions. A guest that makes the host panic is caught by this on whatever thread it is.
-static HOST_PANICS: AtomicUsize = AtomicUsize::new(0);
+pub(crate) static HOST_PANICS: AtomicUsize = AtomicUsize::new(0);
 
-fn watch_for_panics() {
+pub(crate) fn watch_for_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = panic::take_hook();
