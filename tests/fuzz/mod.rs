@@ -5,11 +5,14 @@
 //! that nothing panics is the least of what is checked. With `TOOLCELL_FUZZ_ROUNDS=50` every target runs fifty times as many
 //! cases, of which the first ones are those of a run without it (`just fuzz`).
 
+mod arguments;
+mod components;
 mod documents;
 mod responses;
 mod urls;
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crate::red_team::{HOST_PANICS, watch_for_panics};
 
@@ -18,11 +21,12 @@ fn fuzz(target: &str, cases: usize, mut case: impl FnMut(usize, &mut Chance)) {
     watch_for_panics();
     let before = HOST_PANICS.load(Ordering::SeqCst);
     let cases = cases * rounds();
+    let began = Instant::now();
     for number in 0..cases {
         case(number, &mut Chance::new(target, number));
     }
     assert_eq!(HOST_PANICS.load(Ordering::SeqCst), before, "something in the host panicked; its message stands above");
-    eprintln!("fuzz: {target}: {cases} executions");
+    eprintln!("fuzz: {target}: {cases} executions in {:.1?}", began.elapsed());
 }
 
 /// How many times as many cases as usual, from 1.
