@@ -166,7 +166,7 @@ impl<'a> Seen<'a> {
                 path => within(path),
             },
             // The time at which cached code was last used.
-            "utimensat" => self.leads_to().ends_with(".code"),
+            "utimensat" => self.leads_to().contains("/code/"),
             _ => false,
         }
     }
@@ -179,10 +179,10 @@ fn what_would_be_a_way_out_is_not_taken_for_the_hosts_own() {
         r#"7  openat(AT_FDCWD</home>, "passwd", O_RDONLY) = 3"#,
         r#"7  openat(AT_FDCWD</>, "/home/receipts-not/x", O_RDONLY) = 3"#,
         r#"7  openat(AT_FDCWD</>, "", O_RDONLY) = -1 ENOENT"#,
-        r#"7  connect(5<socket:[1]>, {sa_family=AF_INET}, 16 <unfinished ...>"#,
-        r#"7  socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 5"#,
+        r"7  connect(5<socket:[1]>, {sa_family=AF_INET}, 16 <unfinished ...>",
+        r"7  socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 5",
         r#"7  execve("/bin/sh", ["sh"], 0x0) = 0"#,
-        r#"7  clone(child_stack=NULL, flags=SIGCHLD) = 8"#,
+        r"7  clone(child_stack=NULL, flags=SIGCHLD) = 8",
         r#"7  write(5</etc/passwd>, "x", 1) = 1"#,
         r#"7  write(5<socket:[1]>, "x", 1) = 1"#,
         r#"7  openat(AT_FDCWD</>, "/home/receipts/../x", O_RDONLY) = 3"#,

@@ -171,7 +171,7 @@ fn spelt(value: &Value, chance: &mut Chance, out: &mut String) {
             out.push('"');
         }
         Value::Number(number) if number.as_u64().is_some_and(|number| number > 0) && chance.once_in(3) => {
-            out.push_str(&format!("{number}{}", chance.of(&[".0", "e0", "E+0", "0e-1", ".000"])));
+            write!(out, "{number}{}", chance.of(&[".0", "e0", "E+0", "0e-1", ".000"])).unwrap();
         }
         Value::Array(items) => {
             out.push('[');

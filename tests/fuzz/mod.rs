@@ -8,6 +8,7 @@
 mod arguments;
 mod components;
 mod documents;
+mod echoes;
 mod responses;
 mod urls;
 
@@ -23,10 +24,26 @@ fn fuzz(target: &str, cases: usize, mut case: impl FnMut(usize, &mut Chance)) {
     let cases = cases * rounds();
     let began = Instant::now();
     for number in 0..cases {
+        let told = Told { target, number };
         case(number, &mut Chance::new(target, number));
+        drop(told);
     }
     assert_eq!(HOST_PANICS.load(Ordering::SeqCst), before, "something in the host panicked; its message stands above");
     eprintln!("fuzz: {target}: {cases} executions in {:.1?}", began.elapsed());
+}
+
+/// Says which case it was, where it ends in a panic.
+struct Told<'a> {
+    target: &'a str,
+    number: usize,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("fuzz: {}: case {} failed", self.target, self.number);
+        }
+    }
 }
 
 /// How many times as many cases as usual, from 1.

@@ -207,7 +207,7 @@ impl Key {
     }
 
     /// A file of a signature: `ED` before a hash, `Ed` before the bytes themselves.
-    fn sign(&self, form: &[u8; 2], signed: &[u8], comment: &str) -> String {
+    fn sign(&self, form: [u8; 2], signed: &[u8], comment: &str) -> String {
         let signature = self.secret.sign(signed).to_bytes();
         let global = self.secret.sign(&[signature.as_slice(), comment.as_bytes()].concat()).to_bytes();
         let first = STANDARD.encode([form.as_slice(), &self.number, &signature].concat());
@@ -239,7 +239,7 @@ fn a_signature_that_is_stripped_moved_forged_or_downgraded_counts_for_nothing() 
         }
         region(&lab, &open(&lab, &text), "tool")
     };
-    let good = key.sign(b"ED", &prehash(), "tool.wasm");
+    let good = key.sign(*b"ED", &prehash(), "tool.wasm");
     assert_eq!(
         told(Some(good.as_bytes())),
         "\"eu\"",
@@ -249,19 +249,19 @@ fn a_signature_that_is_stripped_moved_forged_or_downgraded_counts_for_nothing() 
     let lines: Vec<&str> = good.lines().collect();
     let forged = [
         // The older form, which an attacker would offer who can have short texts signed.
-        ("downgraded", key.sign(b"Ed", &bytes, "tool.wasm")),
-        ("the older form over the hash", key.sign(b"Ed", &prehash(), "tool.wasm")),
-        ("the new form over the bytes", key.sign(b"ED", &bytes, "tool.wasm")),
+        ("downgraded", key.sign(*b"Ed", &bytes, "tool.wasm")),
+        ("the older form over the hash", key.sign(*b"Ed", &prehash(), "tool.wasm")),
+        ("the new form over the bytes", key.sign(*b"ED", &bytes, "tool.wasm")),
         ("relabelled", good.replace("\nRUQ", "\nRWQ")),
-        ("for other bytes", key.sign(b"ED", &prehash().into_iter().rev().collect::<Vec<_>>(), "tool.wasm")),
-        ("by a stranger with the key's number", stranger.sign(b"ED", &prehash(), "tool.wasm")),
+        ("for other bytes", key.sign(*b"ED", &prehash().into_iter().rev().collect::<Vec<_>>(), "tool.wasm")),
+        ("by a stranger with the key's number", stranger.sign(*b"ED", &prehash(), "tool.wasm")),
         ("with another comment", good.replace("comment: tool.wasm", "comment: all.wasm")),
         ("without its comment's signature", lines[..3].join("\n")),
         ("with the comment's signature of another", {
-            let other = stranger.sign(b"ED", &prehash(), "tool.wasm");
+            let other = stranger.sign(*b"ED", &prehash(), "tool.wasm");
             [&lines[..3], &[other.lines().last().unwrap()]].concat().join("\n")
         }),
-        ("twice, the false one first", format!("{}{good}", stranger.sign(b"ED", &prehash(), "tool.wasm"))),
+        ("twice, the false one first", format!("{}{good}", stranger.sign(*b"ED", &prehash(), "tool.wasm"))),
         ("the key itself", format!("untrusted comment: minisign public key\n{}\n", key.public())),
         ("empty", String::new()),
         ("zeros", "\0".repeat(300)),
@@ -289,7 +289,7 @@ fn a_signature_goes_with_the_bytes_it_was_made_for() {
     let key = Key::new(7, 1);
     lab.drop_in("tool", &component(REGION));
     let signature = lab.home.path().join("tools/tool.wasm.minisig");
-    fs::write(&signature, key.sign(b"ED", &prehash(), "tool.wasm")).unwrap();
+    fs::write(&signature, key.sign(*b"ED", &prehash(), "tool.wasm")).unwrap();
     let host = open(&lab, &regional(&format!("signers = [\"{}\"]", key.public())));
     assert_eq!(region(&lab, &host, "tool"), "\"eu\"");
     // Swapped while the host runs, the signature left where it is.
