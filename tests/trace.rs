@@ -151,8 +151,9 @@ impl<'a> Seen<'a> {
 
     /// Whether the host would do this for any call, even one that asks for nothing.
     fn is_the_hosts_own(&self, receipts: &str) -> bool {
-        let within =
+        let below =
             |path: &str| path.strip_prefix(receipts).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let within = |path: &str| !path.contains("..") && below(path);
         let said = self.arguments.starts_with("1<") || self.arguments.starts_with("2<");
         match self.name {
             "exit" | "exit_group" => true,
