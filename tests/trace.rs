@@ -1,5 +1,5 @@
-//! What the operating system sees of a call under an empty policy: from the guest's first words to the process's end, nothing is
-//! opened but the host's own receipts, and nobody is called.
+//! What the operating system sees of a call under an empty policy: from the loading of the guest's code to the process's end,
+//! nothing is opened but the host's own receipts and audit log, and nobody is called.
 //!
 //! `strace` is the witness. Where there is none, or where it may not trace, the test says so and looks at nothing.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that cannot go on has failed")]
@@ -113,11 +113,11 @@ fn under_an_empty_policy_a_guest_opens_nothing_and_calls_nobody() {
     let (before, during) = lines.split_at(begins + 1);
     assert!(before.iter().any(|line| line.contains("reaching.wasm")), "the witness has not seen what surely happened");
     assert!(during.iter().any(|line| line.contains("the guest ends")), "the guest has not run after that");
-    let receipts = home.path().join("receipts");
+    let kept = ["receipts", "audit"].map(|folder| home.path().join(folder).to_str().unwrap().to_owned());
     let seen: Vec<Seen> = during.iter().filter_map(|line| Seen::read(line)).collect();
     assert!(seen.len() >= 5, "{during:#?}");
     for call in &seen {
-        assert!(call.is_the_hosts_own(receipts.to_str().unwrap()), "the call did this: {call:?}\n{during:#?}");
+        assert!(call.is_the_hosts_own(&kept), "the call did this: {call:?}\n{during:#?}");
     }
     eprintln!("{} system calls between the guest's code and the end, none of them for the guest", seen.len());
 }
@@ -150,10 +150,11 @@ impl<'a> Seen<'a> {
     }
 
     /// Whether the host would do this for any call, even one that asks for nothing.
-    fn is_the_hosts_own(&self, receipts: &str) -> bool {
-        let below =
-            |path: &str| path.strip_prefix(receipts).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let within = |path: &str| !path.contains("..") && below(path);
+    fn is_the_hosts_own(&self, kept: &[String]) -> bool {
+        let below = |path: &str, folder: &String| {
+            path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let within = |path: &str| !path.contains("..") && kept.iter().any(|folder| below(path, folder));
         let said = self.arguments.starts_with("1<") || self.arguments.starts_with("2<");
         match self.name {
             "exit" | "exit_group" => true,
@@ -190,7 +191,7 @@ fn what_would_be_a_way_out_is_not_taken_for_the_hosts_own() {
         r#"7  unlink("/home/receipts/x") = 0"#,
         r#"7  memfd_create("x", MFD_CLOEXEC) = 5"#,
     ] {
-        assert!(Seen::read(line).is_some_and(|call| !call.is_the_hosts_own("/home/receipts")), "{line}");
+        assert!(Seen::read(line).is_some_and(|call| !call.is_the_hosts_own(&["/home/receipts".to_owned()])), "{line}");
     }
     for line in ["7  +++ exited with 0 +++", "7  --- SIGCHLD {si_signo=SIGCHLD} ---", "7  <... write resumed>) = 8"] {
         assert!(Seen::read(line).is_none(), "{line}");
