@@ -167,6 +167,8 @@ impl<'a> Seen<'a> {
                 "" => self.arguments.contains("AT_EMPTY_PATH"),
                 path => within(path),
             },
+            // The log's head is replaced whole.
+            "rename" => self.arguments.split('"').skip(1).step_by(2).take(2).all(within),
             // The time at which cached code was last used.
             "utimensat" => self.leads_to().contains("/code/"),
             _ => false,
@@ -188,6 +190,8 @@ fn what_would_be_a_way_out_is_not_taken_for_the_hosts_own() {
         r#"7  write(5</etc/passwd>, "x", 1) = 1"#,
         r#"7  write(5<socket:[1]>, "x", 1) = 1"#,
         r#"7  openat(AT_FDCWD</>, "/home/receipts/../x", O_RDONLY) = 3"#,
+        r#"7  rename("/home/receipts/x", "/home/tools/x") = 0"#,
+        r#"7  rename("/home/tools/x", "/home/receipts/x") = 0"#,
         r#"7  unlink("/home/receipts/x") = 0"#,
         r#"7  memfd_create("x", MFD_CLOEXEC) = 5"#,
     ] {
