@@ -8,6 +8,10 @@ demo:
 test:
     cargo test
 
+# Garbage that is nearly right, twenty times as much of it as the tests try.
+fuzz rounds="20":
+    TOOLCELL_FUZZ_ROUNDS={{rounds}} cargo test --test toolcell fuzz:: -- --nocapture
+
 # Formatting and lints, as CI checks them.
 check:
     cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(missing_docs, reason = "test names say what holds")]
 
+mod canary;
+mod fuzz;
 mod host;
 mod house;
 mod policy;

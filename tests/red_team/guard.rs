@@ -41,6 +41,7 @@ const DUE: &[&str] = &[
     "Reuse and cache",
     "Malformed components",
     "Arguments",
+    "Supply chain and policy",
 ];
 
 /// The files with cases.
@@ -55,11 +56,13 @@ const FILES: &[(&str, &str)] = &[
     ("nested", include_str!("nested.rs")),
     ("network", include_str!("network.rs")),
     ("output", include_str!("output.rs")),
+    ("policies", include_str!("policies.rs")),
     ("requests", include_str!("requests.rs")),
     ("reuse", include_str!("reuse.rs")),
     ("secrets", include_str!("secrets.rs")),
     ("servers", include_str!("servers.rs")),
     ("stack", include_str!("stack.rs")),
+    ("supply", include_str!("supply.rs")),
 ];
 
 #[derive(Deserialize)]

@@ -19,11 +19,13 @@ mod nested;
 mod network;
 mod output;
 mod outside;
+mod policies;
 mod requests;
 mod reuse;
 mod secrets;
 mod servers;
 mod stack;
+mod supply;
 
 use std::fs;
 use std::panic;
@@ -252,9 +254,9 @@ fn refusal(cell: &Cell, name: &str) -> String {
 }
 
 /// Panics of anything but a test's own assertions. A guest that makes the host panic is caught by this on whatever thread it is.
-static HOST_PANICS: AtomicUsize = AtomicUsize::new(0);
+pub(crate) static HOST_PANICS: AtomicUsize = AtomicUsize::new(0);
 
-fn watch_for_panics() {
+pub(crate) fn watch_for_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = panic::take_hook();

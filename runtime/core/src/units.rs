@@ -25,6 +25,11 @@ pub enum UnitError {
     NotADuration(String),
 }
 
+/// What a message may show of text that somebody else chose.
+fn shown(text: &str) -> String {
+    text.chars().take(40).flat_map(char::escape_debug).collect()
+}
+
 /// Splits `12 MiB` into its number and its unit; none where the number is missing or does not fit.
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
@@ -37,8 +42,8 @@ impl FromStr for Bytes {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let shown = || UnitError::NotASize(text.chars().take(40).collect());
-        let (number, unit) = split(text).ok_or_else(shown)?;
+        let not = || UnitError::NotASize(shown(text));
+        let (number, unit) = split(text).ok_or_else(not)?;
         let factor: u64 = match unit.to_ascii_lowercase().as_str() {
             "" | "b" => 1,
             "k" | "kib" => 1 << 10,
@@ -47,9 +52,9 @@ impl FromStr for Bytes {
             "kb" => 1_000,
             "mb" => 1_000_000,
             "gb" => 1_000_000_000,
-            _ => return Err(shown()),
+            _ => return Err(not()),
         };
-        number.checked_mul(factor).map(Self).ok_or_else(shown)
+        number.checked_mul(factor).map(Self).ok_or_else(not)
     }
 }
 
@@ -57,16 +62,16 @@ impl FromStr for Span {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let shown = || UnitError::NotADuration(text.chars().take(40).collect());
-        let (number, unit) = split(text).ok_or_else(shown)?;
+        let not = || UnitError::NotADuration(shown(text));
+        let (number, unit) = split(text).ok_or_else(not)?;
         let millis: u64 = match unit {
             "ms" => 1,
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,
-            _ => return Err(shown()),
+            _ => return Err(not()),
         };
-        number.checked_mul(millis).map(|n| Self(Duration::from_millis(n))).ok_or_else(shown)
+        number.checked_mul(millis).map(|n| Self(Duration::from_millis(n))).ok_or_else(not)
     }
 }
 
@@ -130,5 +135,7 @@ mod tests {
         for text in ["", "5", "s", "5 weeks", "99999999999999999h"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
+        let escaped = "1\u{1b}[2J\t".parse::<Bytes>().map_err(|error| error.to_string());
+        assert!(escaped.is_err_and(|error| error.starts_with("`1\\u{1b}[2J\\t` is not a size")));
     }
 }

@@ -162,7 +162,7 @@ impl Manifest {
             ManifestError::Malformed {
                 line: memchr::memchr_iter(b'\n', before).count() + 1,
                 column: before.iter().rev().take_while(|b| **b != b'\n').count() + 1,
-                message: error.message().to_owned(),
+                message: shown(error.message()),
             }
         })?;
         manifest.check()?;
@@ -205,6 +205,20 @@ impl Manifest {
     }
 }
 
+/// A parser's message, shortened and with nothing in it that acts: it quotes what a stranger wrote.
+fn shown(message: &str) -> String {
+    message.chars().take(MAX_MESSAGE).fold(String::new(), |mut shown, c| {
+        match c {
+            '"' | '\'' | '\\' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
+        shown
+    })
+}
+
+/// How much of a parser's message is kept, in characters.
+const MAX_MESSAGE: usize = 400;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +260,9 @@ timeout = "5s"
     fn unknown_keys_are_refused_with_their_place() {
         let error = Manifest::parse(b"name = \"a\"\nversion = \"1\"\nnetwork = true\n").expect_err("unknown key");
         assert!(error.to_string().starts_with("line 3, column 1: unknown field `network`"), "{error}");
+        let hostile = format!("\"a\\u001b[2J\\n{}\" = 1", "x".repeat(10_000));
+        let error = Manifest::parse(hostile.as_bytes()).expect_err("unknown key").to_string();
+        assert!(error.len() < 600 && error.contains("a\\u{1b}[2J\\nx"), "{error}");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use wasmparser::WasmFeatures;
 
-/// What the engine of the class `standard` takes.
+/// What the engine of the class `standard` takes. WebAssembly 2.0 has `externref`, but a table or global of it asks for a
+/// collector's heap, of which the pool of this class has none.
 pub const STANDARD: WasmFeatures = WasmFeatures::WASM2
+    .difference(WasmFeatures::GC_TYPES)
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::MULTI_MEMORY)
@@ -20,7 +22,7 @@ pub const EXTENDED: WasmFeatures = STANDARD
 /// A class of engine, by the proposals it has switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EngineClass {
-    /// Everything of WebAssembly 2.0, and what of 3.0 needs no garbage collector.
+    /// What of WebAssembly 2.0 and 3.0 needs no garbage collector.
     Standard,
     /// With exceptions, typed function references and garbage collection, for languages that need them.
     Extended,

@@ -270,6 +270,10 @@ fn proposals_decide_the_engine() {
         ("(type $list (struct (field (ref null $list))))", Ok(EngineClass::Extended)),
         ("(type $f (func (param (ref $f))))", Ok(EngineClass::Extended)),
         ("(memory 1) (memory 1)", Ok(EngineClass::Standard)),
+        ("(table 1 funcref)", Ok(EngineClass::Standard)),
+        // These are of WebAssembly 2.0, and yet a collector keeps what they hold.
+        ("(table 1 externref)", Ok(EngineClass::Extended)),
+        ("(global (mut externref) (ref.null extern))", Ok(EngineClass::Extended)),
     ] {
         let shape = shape_of(&format!("(component (core module {module}))"));
         assert_eq!(shape.needs.class(), class, "{module}");
