@@ -9,3 +9,4 @@ mod red_team;
 mod suites;
 mod support;
 mod tools;
+mod upstream;
