@@ -9,7 +9,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use toolcell_build::{BuildEvent, Colour, Context, Freshness, Progress, Request, SetUpStep, build};
 use toolcell_core::{Arguments, CallId, Clock, Failure, Outcome, Silent, ToolCall, Toolbox as _, UnixMillis};
-use toolcell_host::secrets::Stores;
+use toolcell_host::egress::Door;
+use toolcell_host::secrets::{SecretStore, Stores};
 use toolcell_host::{Host, Policy, PoolSize, Settings, Threads, Width};
 
 /// The checkout.
@@ -97,13 +98,13 @@ pub(crate) const WIDTH: Width = Width { host: 64, tenant: 64, tool: 64, queue: 2
 impl Cell {
     /// A host with the built tools of some folders.
     pub(crate) fn with(folders: &[&str], policy: Policy) -> Self {
-        let cell = Self::empty(policy, WIDTH);
-        for folder in folders {
-            let component = built(folder);
-            std::fs::copy(&component, cell.tools().join(component.file_name().unwrap())).unwrap();
-        }
-        cell.settle();
-        cell
+        Self::empty(policy, WIDTH).stocked(folders)
+    }
+
+    /// The same with a way to the network and with secrets.
+    pub(crate) fn behind(door: Arc<Door>, secrets: Arc<dyn SecretStore>, folders: &[&str]) -> Self {
+        let open = |home: &Path| Settings { door: Some(door), secrets, ..settings(home, deny_all(), WIDTH) };
+        Self::open(open).stocked(folders)
     }
 
     /// A host with components in the text format.
@@ -118,10 +119,23 @@ impl Cell {
 
     /// A host with an empty tools folder.
     pub(crate) fn empty(policy: Policy, width: Width) -> Self {
+        Self::open(|home| settings(home, policy, width))
+    }
+
+    fn open(settings: impl FnOnce(&Path) -> Settings) -> Self {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join("tools")).unwrap();
-        let host = Host::open(settings(home.path(), policy, width)).unwrap();
+        let host = Host::open(settings(home.path())).unwrap();
         Self { host, home, next: AtomicU64::new(1) }
+    }
+
+    fn stocked(self, folders: &[&str]) -> Self {
+        for folder in folders {
+            let component = built(folder);
+            std::fs::copy(&component, self.tools().join(component.file_name().unwrap())).unwrap();
+        }
+        self.settle();
+        self
     }
 
     pub(crate) fn tools(&self) -> PathBuf {
