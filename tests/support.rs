@@ -9,7 +9,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use toolcell_build::{BuildEvent, Colour, Context, Freshness, Progress, Request, SetUpStep, build};
 use toolcell_core::{Arguments, CallId, Clock, Failure, Outcome, Silent, ToolCall, Toolbox as _, UnixMillis};
-use toolcell_host::secrets::Stores;
+use toolcell_host::egress::Door;
+use toolcell_host::secrets::{SecretStore, Stores};
 use toolcell_host::{Compiler, Host, Policy, PoolSize, Settings, Threads, Width};
 
 /// The checkout.
@@ -102,17 +103,20 @@ impl Cell {
 
     /// A host with the built tools of some folders, whose settings the caller arranges.
     pub(crate) fn arranged(folders: &[&str], policy: Policy, arrange: impl FnOnce(&mut Settings)) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::create_dir(home.path().join("tools")).unwrap();
-        let mut settings = settings(home.path(), policy, WIDTH);
-        arrange(&mut settings);
-        let cell = Self { host: Host::open(settings).unwrap(), home, next: AtomicU64::new(1) };
-        for folder in folders {
-            let component = built(folder);
-            std::fs::copy(&component, cell.tools().join(component.file_name().unwrap())).unwrap();
-        }
-        cell.settle();
-        cell
+        let open = |home: &Path| {
+            let mut settings = settings(home, policy, WIDTH);
+            arrange(&mut settings);
+            settings
+        };
+        Self::open(open).stocked(folders)
+    }
+
+    /// The same with a way to the network and with secrets.
+    pub(crate) fn behind(door: Arc<Door>, secrets: Arc<dyn SecretStore>, folders: &[&str]) -> Self {
+        Self::arranged(folders, deny_all(), |settings| {
+            settings.door = Some(door);
+            settings.secrets = secrets;
+        })
     }
 
     /// A host with components in the text format.
@@ -127,10 +131,23 @@ impl Cell {
 
     /// A host with an empty tools folder.
     pub(crate) fn empty(policy: Policy, width: Width) -> Self {
+        Self::open(|home| settings(home, policy, width))
+    }
+
+    fn open(settings: impl FnOnce(&Path) -> Settings) -> Self {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join("tools")).unwrap();
-        let host = Host::open(settings(home.path(), policy, width)).unwrap();
+        let host = Host::open(settings(home.path())).unwrap();
         Self { host, home, next: AtomicU64::new(1) }
+    }
+
+    fn stocked(self, folders: &[&str]) -> Self {
+        for folder in folders {
+            let component = built(folder);
+            std::fs::copy(&component, self.tools().join(component.file_name().unwrap())).unwrap();
+        }
+        self.settle();
+        self
     }
 
     pub(crate) fn tools(&self) -> PathBuf {

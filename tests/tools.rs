@@ -2,12 +2,21 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use http::Response;
 use toolcell_build::cases::{self, Case, FailureView};
 use toolcell_core::Outcome;
+use toolcell_core::manifest::{Callee, Manifest, NetworkRequest};
+use toolcell_core::net::Destination;
+use toolcell_host::policy::{Allow, AllowedNetwork, Redirects, Rule};
+use toolcell_host::secrets::Stores;
 use toolcell_host::{Pattern, Policy};
 
 use crate::support::{Cell, checkout, deny_all, run};
+use crate::upstream::{Asked, World};
 
 #[test]
 fn every_case_of_json_holds() {
@@ -34,8 +43,39 @@ fn every_case_of_leads_holds() {
     check("leads");
 }
 
+#[test]
+fn every_case_of_http_holds() {
+    check("http");
+}
+
+#[test]
+fn every_case_of_websearch_holds() {
+    check("websearch");
+}
+
+#[test]
+fn every_case_of_compute_holds() {
+    check("compute");
+}
+
+#[test]
+fn every_case_of_enrich_holds() {
+    check("enrich");
+}
+
+#[test]
+fn every_case_of_postgrest_holds() {
+    check("postgrest");
+}
+
+#[test]
+fn every_case_of_notify_holds() {
+    check("notify");
+}
+
 /// Tools whose cases run above.
-const CHECKED: &[&str] = &["graph", "json", "leads", "search", "table"];
+const CHECKED: &[&str] =
+    &["compute", "enrich", "graph", "http", "json", "leads", "notify", "postgrest", "search", "table", "websearch"];
 
 #[test]
 fn no_first_party_tool_is_forgotten() {
@@ -55,7 +95,7 @@ fn every_tool_describes_itself_to_a_model() {
     let folders: Vec<_> = folders.iter().map(String::as_str).collect();
     let cell = Cell::with(&folders, deny_all());
     let snapshot = cell.host.snapshot();
-    assert!(snapshot.tools().len() >= 20, "{}", snapshot.tools().len());
+    assert!(snapshot.tools().len() >= 35, "{}", snapshot.tools().len());
     for (component, tool) in snapshot.tools() {
         assert!(tool.signature.is_ok(), "{}: {:?}", tool.id, tool.signature);
         let docs = component.docs.as_ref().and_then(|docs| docs.tools.get(tool.id.within()));
@@ -79,15 +119,12 @@ fn every_example_of_a_manifest_is_accepted() {
             assert!(!examples.is_empty(), "{} has no example", component.name);
             for example in examples {
                 let outcome = cell.call(&format!("{}.{}", component.name, example.tool), &example.arguments).await;
-                // Without a mounted folder a tool may find nothing; arguments that do not fit are another matter.
+                // Without a mounted folder a tool may find nothing, and without a network it is denied; arguments that do
+                // not fit are another matter.
                 if let Some(failure) = outcome.verdict.failure() {
-                    assert_eq!(
-                        failure.kind.name(),
-                        "not-found",
-                        "{}: {}: {failure:?}",
-                        component.name,
-                        example.description
-                    );
+                    let kind = failure.kind.name();
+                    let (name, description) = (&component.name, &example.description);
+                    assert!(matches!(kind, "not-found" | "denied"), "{name}: {description}: {failure:?}");
                 }
             }
         }
@@ -98,7 +135,9 @@ fn check(name: &str) {
     let folder = checkout().join("tools-wasm").join(name);
     let cases = cases::load(&folder).unwrap();
     assert!(cases.len() >= 10, "{name} has only {} cases", cases.len());
-    let cell = Cell::with(&[&format!("tools-wasm/{name}")], deny_all());
+    let manifest = Manifest::parse(&fs::read(folder.join("tool.toml")).unwrap()).unwrap();
+    let world = World::new();
+    let cell = Cell::behind(world.door(), Arc::new(Stores::default()), &[&format!("tools-wasm/{name}")]);
     let mut wrong = String::new();
     run(async {
         for case in &cases {
@@ -110,15 +149,75 @@ fn check(name: &str) {
                 copy(&folder.join(&mount.host), &place);
                 policy = policy.mount(Pattern::Any, &place, &mount.guest, mount.access).unwrap();
             }
+            let rule = |allow: Allow| Rule::new(Pattern::from(name.parse::<Callee>().unwrap()), allow);
+            for (key, value) in &case.config {
+                policy = policy.rule(rule(Allow::Config { key: key.clone(), value: value.clone() }));
+            }
+            for allowed in network(case, &manifest) {
+                policy = policy.rule(rule(Allow::Network(allowed)));
+            }
             cell.host.set_policy(policy);
+            let unforeseen = upstreams(&world, case, &folder);
             let outcome = cell.call(&format!("{name}.{}", case.tool), case.arguments.get()).await;
+            let mut report = |problem: &dyn std::fmt::Display| {
+                let _ = writeln!(wrong, "{}:{}: {}\n{problem}", case.file.display(), case.line, case.name);
+            };
             if let Err(mismatch) = compare(case, &outcome) {
-                let _ = writeln!(wrong, "{}:{}: {}\n{mismatch}", case.file.display(), case.line, case.name);
+                report(&mismatch);
+            }
+            for problem in unforeseen.lock().unwrap().iter() {
+                report(problem);
             }
         }
     });
     assert!(wrong.is_empty(), "\n{wrong}");
     println!("{name}: {} cases", cases.len());
+}
+
+/// What a case's call may do on the network: what the manifest asks for, at the origins that the case has.
+fn network(case: &Case, manifest: &Manifest) -> Vec<AllowedNetwork> {
+    let asked = |NetworkRequest { reach, methods, .. }: &NetworkRequest| {
+        reach.destinations().into_iter().map(|to| (to, methods.clone())).collect::<Vec<_>>()
+    };
+    let asked: Vec<_> = manifest.capabilities.network.iter().flat_map(asked).collect();
+    let mut allowed = Vec::new();
+    for upstream in &case.upstream {
+        let origin: Destination = format!("{}/", upstream.origin).parse().unwrap();
+        let met: Vec<_> = asked.iter().filter_map(|(to, methods)| Some((to.meet(&origin)?, methods))).collect();
+        assert!(!met.is_empty(), "the manifest requests nothing at {}", upstream.origin);
+        allowed.extend(met.into_iter().map(|(destination, methods)| AllowedNetwork {
+            destination,
+            methods: methods.clone(),
+            networks: Vec::new(),
+            redirects: Redirects::Return,
+        }));
+    }
+    allowed
+}
+
+/// Servers in the place of a case's origins. The list is of requests that the case does not foresee.
+fn upstreams(world: &World, case: &Case, folder: &Path) -> Arc<Mutex<Vec<String>>> {
+    let unforeseen = Arc::new(Mutex::new(Vec::new()));
+    for upstream in &case.upstream {
+        let (problems, upstream, folder) = (unforeseen.clone(), upstream.clone(), folder.to_owned());
+        world.serve(&upstream.origin.clone(), move |asked| {
+            let Asked { method, target, headers, body } = asked;
+            match upstream.answer(cases::Request { method, target, headers, body }) {
+                Ok(answer) => {
+                    let mut response = Response::builder().status(answer.status);
+                    for (name, value) in &answer.headers {
+                        response = response.header(name, value);
+                    }
+                    response.body(answer.body(&folder).unwrap().into()).unwrap()
+                }
+                Err(problem) => {
+                    problems.lock().unwrap().push(problem);
+                    Response::builder().status(599).body(Bytes::new()).unwrap()
+                }
+            }
+        });
+    }
+    unforeseen
 }
 
 fn compare(case: &Case, outcome: &Outcome) -> Result<(), cases::Mismatch> {
@@ -134,7 +233,7 @@ fn compare(case: &Case, outcome: &Outcome) -> Result<(), cases::Mismatch> {
     cases::check(&case.expect, case.tolerance, seen)
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())).flatten() {
         let target = to.join(entry.file_name());

@@ -192,13 +192,16 @@ impl World {
         let address = SocketAddr::new(host.parse().unwrap_or_else(|_| self.address_of(host)), port);
         let acceptor = (scheme == "https").then(|| self.acceptor(host));
         let runtime = self.runtime.as_ref().unwrap();
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        // Bound without waiting, so that a test can do it from inside a runtime of its own.
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
         let listens = listener.local_addr().unwrap();
         let seen = Arc::<Seen>::default();
         lock(&self.dial.servers).insert(address, listens);
         let upstream = Upstream { address, listens, seen: seen.clone() };
         let serve = Arc::new(serve);
         runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
                 seen.connections.fetch_add(1, Ordering::SeqCst);
                 let (seen, serve, acceptor) = (seen.clone(), serve.clone(), acceptor.clone());

@@ -32,8 +32,18 @@ pub(crate) const CARGO: Variable = Variable { name: "CARGO", does: "the cargo th
 pub(crate) const RUSTC: Variable = Variable { name: "RUSTC", does: "the rustc that goes with it (default `rustc`)" };
 
 /// All of them, in the order in which help shows them.
-pub(crate) const ALL: &[&Variable] =
-    &[&TOOLCELL_HOME, &XDG_DATA_HOME, &XDG_CACHE_HOME, &HOME, &USER, &TOOLCELL_LOG, &TOOLCELL_WALL, &NO_COLOR, &CARGO, &RUSTC];
+pub(crate) const ALL: &[&Variable] = &[
+    &TOOLCELL_HOME,
+    &XDG_DATA_HOME,
+    &XDG_CACHE_HOME,
+    &HOME,
+    &USER,
+    &TOOLCELL_LOG,
+    &TOOLCELL_WALL,
+    &NO_COLOR,
+    &CARGO,
+    &RUSTC,
+];
 
 impl Variable {
     /// Its value; an empty one counts as none.

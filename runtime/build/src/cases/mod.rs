@@ -4,8 +4,9 @@
 //! the outcome, so that the same cases serve `toolcell test`, the end-to-end tests and any other runner.
 
 mod check;
+mod upstream;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -13,9 +14,10 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use toolcell_core::manifest::{Access, is_guest_path};
+use toolcell_core::manifest::{Access, is_config_key, is_guest_path};
 
 pub use check::{Difference, FailureView, MAX_DIFFERENCES, Mismatch, check};
+pub use upstream::{Answer, Exchange, Request, Upstream};
 
 /// The largest file of cases, in bytes: a call's arguments have 16 MiB at most.
 pub const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
@@ -35,6 +37,10 @@ pub struct Case {
     pub arguments: Box<RawValue>,
     /// Folders that the call may see.
     pub mounts: Vec<Mount>,
+    /// What answers the call's requests, by origin. What is not here is not granted to the call either.
+    pub upstream: Vec<Upstream>,
+    /// The settings that the call reads.
+    pub config: BTreeMap<String, String>,
     /// How far a number may be off, in absolute terms; 0 means equal.
     pub tolerance: f64,
     /// What must come out.
@@ -122,12 +128,14 @@ pub fn parse(path: &Path, text: &str) -> Result<Vec<Case>, CasesError> {
             case: name_of(item).unwrap_or_else(|| format!("number {}", index + 1)),
             problem,
         };
-        let written: Written = serde_json::from_str(item.get()).map_err(|source| {
+        let mut written: Written = serde_json::from_str(item.get()).map_err(|source| {
             // serde_json counts from the item's own beginning.
             let at = if source.line() == 1 { column + source.column().saturating_sub(1) } else { source.column() };
             refuse(problem_of(&source), line + source.line().saturating_sub(1), at)
         })?;
         written.check().map_err(|problem| refuse(problem, line, column))?;
+        let upstream = upstream::check(std::mem::take(&mut written.upstream));
+        let upstream = upstream.map_err(|problem| refuse(problem, line, column))?;
         if !names.insert(written.name.clone()) {
             return Err(refuse("another case in this file has the same name".to_owned(), line, column));
         }
@@ -138,6 +146,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Vec<Case>, CasesError> {
             tool: written.tool,
             arguments: written.arguments,
             mounts: written.mounts,
+            upstream,
+            config: written.config,
             tolerance: written.tolerance,
             expect: written.expect,
         });
@@ -199,6 +209,10 @@ struct Written {
     arguments: Box<RawValue>,
     #[serde(default)]
     mounts: Vec<Mount>,
+    #[serde(default, deserialize_with = "upstream::once_each")]
+    upstream: BTreeMap<String, Vec<Exchange>>,
+    #[serde(default, deserialize_with = "upstream::once_each")]
+    config: BTreeMap<String, String>,
     #[serde(default)]
     tolerance: f64,
     expect: Expect,
@@ -215,6 +229,9 @@ impl Written {
         // Written so that NaN would be refused too.
         if !(self.tolerance >= 0.0 && self.tolerance.is_finite()) {
             return Err("`tolerance` must be a number that is not negative".to_owned());
+        }
+        if let Some(key) = self.config.keys().find(|key| !is_config_key(key)) {
+            return Err(format!("`config`: {key:?} cannot name a setting: give 1 to 64 visible characters"));
         }
         for mount in &self.mounts {
             let inside = mount.host.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
@@ -305,7 +322,7 @@ mod tests {
             r#"[
   { "name": "It finds.", "tool": "query", "arguments": {"a": 1, "a": 2},
     "mounts": [{ "host": "cases/docs", "guest": "/docs", "access": "read-only" }],
-    "expect": { "value": [1] }, "tolerance": 1e-9 },
+    "config": { "unit": "m" }, "expect": { "value": [1] }, "tolerance": 1e-9 },
   { "name": "It fails.", "tool": "i.query", "arguments": null,
     "expect": { "failure": { "kind": "invalid-argument", "pointer": "/path", "message-contains": "x" } } }
 ]"#,
@@ -314,6 +331,7 @@ mod tests {
         assert_eq!((cases[0].line, cases[1].line), (2, 5));
         assert_eq!(cases[0].arguments.get(), r#"{"a": 1, "a": 2}"#, "the arguments are kept as written");
         assert_eq!(cases[0].mounts[0].access, Access::ReadOnly);
+        assert_eq!(cases[0].config["unit"], "m");
         assert!((cases[0].tolerance - 1e-9).abs() < f64::EPSILON);
         assert_eq!(cases[0].expect, Expect::Value(serde_json::json!([1])));
         assert!(matches!(&cases[1].expect, Expect::Failure(failure) if failure.pointer.as_deref() == Some("/path")));
@@ -329,6 +347,8 @@ mod tests {
             (case("\"expect\": {\"failure\": {}}"), vec!["`N`", "`kind`"]),
             (case("\"expect\": {\"failure\": {\"kind\": \"fatal\", \"recovery\": \"stop\"}}"), vec!["unknown field `recovery`"]),
             (case("\"expect\": {\"value\": 1}, \"tolerance\": -1"), vec!["`tolerance`"]),
+            (case("\"expect\": {\"value\": 1}, \"config\": {\"\": \"\"}"), vec!["`config`"]),
+            (case("\"expect\": {\"value\": 1}, \"config\": {\"a\": \"\", \"a\": \"\"}"), vec!["twice"]),
             (case("\"expect\": {\"value\": 1}, \"name\": \"M\""), vec!["duplicate field `name`"]),
             (case("\"expect\": {\"value\": 1}, \"mounts\": [{\"host\": \"../x\", \"guest\": \"/x\", \"access\": \"read-only\"}]"), vec!["`host`"]),
             (case("\"expect\": {\"value\": 1}, \"mounts\": [{\"host\": \"/etc\", \"guest\": \"/x\", \"access\": \"read-only\"}]"), vec!["`host`"]),

@@ -36,13 +36,11 @@ impl Kv {
 
 impl Inner<'_> {
     fn kv(&mut self) -> Result<Kv, kv::Error> {
-        match &self.0.kv {
-            Some(kv) => Ok(kv.clone()),
-            None => {
-                self.0.deny(NO_KV);
-                Err(kv::Error::NotGranted(NO_KV.to_owned()))
-            }
+        if let Some(kv) = &self.0.kv {
+            return Ok(kv.clone());
         }
+        self.0.deny(NO_KV);
+        Err(kv::Error::NotGranted(NO_KV.to_owned()))
     }
 }
 
@@ -107,6 +105,7 @@ fn invalid(error: impl std::error::Error) -> kv::Error {
     kv::Error::InvalidKey(error.to_string())
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn refused(error: KvError) -> kv::Error {
     match error {
         KvError::OverQuota(_) => kv::Error::OverQuota(error.to_string()),

@@ -146,7 +146,7 @@ impl WasiHttpHooks for Outgoing {
         let request = request.map(|body| -> egress::Body { body.map_err(|_| BodyError::Abandoned).boxed_unsync() });
         Box::new(async move {
             let response = door.send(&session, request, timeouts).await.map_err(|error| seen.request(error))?;
-            let response = response.map(|body| body.map_err(move |error| seen.body(error)).boxed_unsync());
+            let response = response.map(|body| body.map_err(move |error| seen.body(&error)).boxed_unsync());
             // The body holds the connection and drives it; there is nothing to do beside.
             let beside: Box<dyn Future<Output = wasmtime_wasi_http::Result<()>> + Send> =
                 Box::new(std::future::ready(Ok(())));
@@ -180,10 +180,10 @@ impl Seen {
         }
     }
 
-    fn body(&self, error: BodyError) -> HttpError {
+    fn body(&self, error: &BodyError) -> HttpError {
         match error {
-            BodyError::Over(over) => self.exceeded(over),
-            BodyError::Timeout(phase) => self.late(phase),
+            BodyError::Over(over) => self.exceeded(*over),
+            BodyError::Timeout(phase) => self.late(*phase),
             BodyError::Protocol(_) => HttpError::HttpProtocolError,
             BodyError::BadRequest(_) => HttpError::InternalError(Some(error.to_string())),
             BodyError::Abandoned => HttpError::HttpRequestBodySize(None),

@@ -56,12 +56,11 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
                 let weight = (tool.len() + arguments.len()) as u64;
                 let entered =
                     Door(store.data_mut()).enter::<wasmtime::Result<Answer>>(CALL, weight, &[&tool, &arguments]);
-                let answer = match entered {
-                    Some(over) => over,
-                    None => {
-                        let answer = call(store.as_context_mut(), tool, arguments).await;
-                        Door(store.data_mut()).leave(CALL, answer)
-                    }
+                let answer = if let Some(over) = entered {
+                    over
+                } else {
+                    let answer = call(store.as_context_mut(), tool, arguments).await;
+                    Door(store.data_mut()).leave(CALL, answer)
                 };
                 Ok((answer?,))
             })

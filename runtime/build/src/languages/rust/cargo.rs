@@ -21,6 +21,9 @@ pub(super) fn compile(
     progress: &dyn Progress,
 ) -> Result<Compiled, CompileError> {
     let mut command = context.cargo(folder);
+    if let Some(rustc) = super::toolchain::exact(context, folder)? {
+        command.env("RUSTC", rustc);
+    }
     command
         .args([
             "build",

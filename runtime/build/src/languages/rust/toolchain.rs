@@ -88,6 +88,16 @@ pub(super) fn places(context: &Context, folder: &Path) -> Result<Places, Compile
     }
 }
 
+/// The compiler itself, where the one in use only stands for it.
+///
+/// rustup's `rustc` chooses a toolchain by the folder it runs in, and cargo runs it in the folder of each dependency: one
+/// that ships a `rust-toolchain` file would be compiled by another compiler than the rest.
+pub(super) fn exact(context: &Context, folder: &Path) -> Result<Option<PathBuf>, CompileError> {
+    let sysroot = ask(context, folder, &["--print", "sysroot"])?;
+    let rustc = Path::new(sysroot.trim_end()).join("bin").join(format!("rustc{}", std::env::consts::EXE_SUFFIX));
+    Ok(rustc.is_file().then_some(rustc))
+}
+
 fn ask(context: &Context, folder: &Path, arguments: &[&str]) -> Result<String, CompileError> {
     let tool = |problem: String| CompileError::Tool { what: "rustc", problem, next_step: INSTALL_RUST };
     match capture(context.command(&context.rustc, folder).args(arguments), PROBE_LIMIT) {
