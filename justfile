@@ -30,7 +30,7 @@ new name:
 
 # Builds the first-party tools into the tools folder.
 tools:
-    cargo run --release -- build tools-wasm/json tools-wasm/table tools-wasm/search tools-wasm/graph tools-wasm/leads
+    cargo run --release -- build tools-wasm/json tools-wasm/table tools-wasm/search tools-wasm/graph tools-wasm/leads tools-wasm/http tools-wasm/websearch tools-wasm/enrich tools-wasm/postgrest tools-wasm/compute tools-wasm/notify
 
 # What building needs and whether it is there.
 doctor:

@@ -133,12 +133,19 @@ pub fn message_of(response: &Response) -> Option<String> {
     if kind != "application/json" && !kind.ends_with("+json") {
         return None;
     }
+    // Parsing costs many times the bytes; an error that long has no sentence for a reader.
+    if response.body.len() > MAX_ERROR_BODY {
+        return None;
+    }
     let body = response.json().ok()?;
     MESSAGE_POINTERS.iter().find_map(|pointer| json::line(&body, pointer, LONGEST_MESSAGE)).or_else(|| match &body {
         Value::String(message) => Some(text::cleaned(message, LONGEST_MESSAGE)).filter(|message| !message.is_empty()),
         _ => None,
     })
 }
+
+/// The longest body that is looked through for a message, in bytes.
+const MAX_ERROR_BODY: usize = 64 << 10;
 
 /// The longest wait that is passed on: one day. Stops a service, or whoever answers for it, from parking a caller for ever.
 pub const LONGEST_WAIT: Duration = Duration::from_hours(24);
