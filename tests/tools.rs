@@ -11,8 +11,8 @@ use toolcell_build::cases::{self, Case, FailureView};
 use toolcell_core::Outcome;
 use toolcell_core::manifest::{Callee, Manifest, NetworkRequest};
 use toolcell_core::net::Destination;
-use toolcell_host::policy::{Allow, AllowedNetwork, Redirects, Rule};
-use toolcell_host::secrets::Stores;
+use toolcell_host::policy::{Allow, AllowedNetwork, AllowedSecret, Redirects, Rule};
+use toolcell_host::secrets::{MappedSecrets, Secret, SecretStore, Stores};
 use toolcell_host::{Pattern, Policy};
 
 use crate::support::{Cell, checkout, deny_all, run};
@@ -129,6 +129,68 @@ fn every_example_of_a_manifest_is_accepted() {
             }
         }
     });
+}
+
+#[test]
+fn a_granted_secret_arrives_at_its_place_and_the_tool_never_has_it() {
+    const KEY: &str = "canary-3f9c2b7a1d";
+    let header = |asked: &Asked, name: &str| asked.header(name).unwrap_or_default();
+    type At = fn(&Asked) -> bool;
+    let rows: [(&str, &str, &str, &str, At); 3] = [
+        ("websearch", "web", r#"{"query": "sandbox"}"#, "https://api.search.brave.com", |asked| {
+            asked.header("x-subscription-token").as_deref() == Some(KEY)
+        }),
+        ("compute", "answer", r#"{"question": "17!"}"#, "https://api.wolframalpha.com", |asked| {
+            asked.target.contains(&format!("appid={KEY}"))
+        }),
+        ("enrich", "person", r#"{"email": "ada@example.com"}"#, "https://person.clearbit.com", |asked| {
+            asked.header("authorization") == Some(format!("Bearer {KEY}"))
+        }),
+    ];
+    for (name, tool, arguments, origin, arrived) in rows {
+        let manifest = fs::read(checkout().join("tools-wasm").join(name).join("tool.toml")).unwrap();
+        let manifest = Manifest::parse(&manifest).unwrap();
+        let world = World::new();
+        // It says back all that it was sent, as a message of an error: a tool would hand that on.
+        let upstream = world.serve(origin, move |asked| {
+            let echo = format!(
+                "{} {} {}",
+                asked.target,
+                header(asked, "authorization"),
+                header(asked, "x-subscription-token")
+            );
+            let body = serde_json::json!({ "error": { "message": echo }, "message": echo }).to_string();
+            let answer = Response::builder().status(403).header("content-type", "application/json");
+            answer.body(Bytes::from(body)).unwrap()
+        });
+        let mut mapped = MappedSecrets::new("the test");
+        mapped.insert("the-key".parse().unwrap(), Secret::new(KEY.as_bytes().to_vec()).unwrap());
+        let secrets: Arc<dyn SecretStore> = Arc::new(mapped);
+        let cell = Cell::behind(world.door(), secrets, &[&format!("tools-wasm/{name}")]);
+        let rule = |allow: Allow| Rule::new(Pattern::from(name.parse::<Callee>().unwrap()), allow);
+        let mut policy = Policy::deny_all();
+        for NetworkRequest { reach, methods, .. } in &manifest.capabilities.network {
+            for destination in reach.destinations() {
+                let (methods, redirects) = (methods.clone(), Redirects::Return);
+                let allowed = AllowedNetwork { destination, methods, networks: Vec::new(), redirects };
+                policy = policy.rule(rule(Allow::Network(allowed)));
+            }
+        }
+        for secret in &manifest.capabilities.secrets {
+            policy = policy.rule(rule(Allow::Secret(AllowedSecret {
+                name: secret.name.clone(),
+                from: "the-key".to_owned(),
+                destination: secret.destination.clone(),
+                placement: secret.placement.clone(),
+            })));
+        }
+        cell.host.set_policy(policy);
+        let outcome = run(cell.call(&format!("{name}.{tool}"), arguments));
+        let asked = upstream.requests();
+        assert!(asked.len() == 1 && arrived(&asked[0]), "{name}: {asked:?} {outcome:?}");
+        let told = serde_json::to_string(&outcome).unwrap();
+        assert!(!told.contains(KEY), "{name} was told its secret: {told}");
+    }
 }
 
 fn check(name: &str) {

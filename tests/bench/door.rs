@@ -135,6 +135,13 @@ fn whole(at: SocketAddr, rounds: usize) {
             Tls::new(settings.clock.clone(), &[]).unwrap(),
         )));
     });
+    // The manifest is a ceiling: one beside the component asks for what the benchmark sends.
+    let manifest = format!(
+        "name = \"reach\"\nversion = \"0.1.0\"\n[capabilities]\n\
+         network = [{{ url = \"http://{at}/\", methods = [\"GET\"] }}]\n"
+    );
+    std::fs::write(cell.tools().join("reach.toml"), manifest).unwrap();
+    cell.settle();
     let arguments = json!({ "request": {
         "method": "GET", "scheme": "http", "authority": at.to_string(), "target": "/", "fields": [], "trailers": [],
     }});
