@@ -133,9 +133,9 @@ fn every_example_of_a_manifest_is_accepted() {
 
 #[test]
 fn a_granted_secret_arrives_at_its_place_and_the_tool_never_has_it() {
+    type At = fn(&Asked) -> bool;
     const KEY: &str = "canary-3f9c2b7a1d";
     let header = |asked: &Asked, name: &str| asked.header(name).unwrap_or_default();
-    type At = fn(&Asked) -> bool;
     let rows: [(&str, &str, &str, &str, At); 3] = [
         ("websearch", "web", r#"{"query": "sandbox"}"#, "https://api.search.brave.com", |asked| {
             asked.header("x-subscription-token").as_deref() == Some(KEY)

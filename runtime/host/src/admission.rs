@@ -75,15 +75,16 @@ impl Admission {
         }
     }
 
-    /// Waits for a slot, at most `patience`.
+    /// Waits for a slot from `now` on, at most `patience`.
     pub(crate) async fn admit(
         &self,
         tenant: &Tenant,
         tool: &Arc<Semaphore>,
+        now: Instant,
         patience: Duration,
     ) -> Result<Slot, Box<Failure>> {
         let gate = self.tenant(tenant);
-        if let Err(wait) = gate.rate.take(self.began.elapsed(), self.width.per_minute) {
+        if let Err(wait) = gate.rate.take(now.saturating_duration_since(self.began), self.width.per_minute) {
             let mut failure = Failure::limit(Limit::Rate, self.width.per_minute);
             failure.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
             return Err(Box::new(failure));
@@ -218,13 +219,13 @@ mod tests {
         let gates = Admission::new(WIDTH, 1);
         let tool = gates.tool(&tool);
         let patience = Duration::from_secs(1);
-        let first = gates.admit(&a, &tool, patience).await.expect("free");
-        let _second = gates.admit(&a, &tool, patience).await.expect("free");
-        let refused = gates.admit(&a, &tool, patience).await.expect_err("full");
+        let first = gates.admit(&a, &tool, Instant::now(), patience).await.expect("free");
+        let _second = gates.admit(&a, &tool, Instant::now(), patience).await.expect("free");
+        let refused = gates.admit(&a, &tool, Instant::now(), patience).await.expect_err("full");
         assert_eq!(refused.kind, Kind::Limit(Limit::QueueTime));
-        assert!(gates.admit(&b, &tool, patience).await.is_ok());
+        assert!(gates.admit(&b, &tool, Instant::now(), patience).await.is_ok());
         drop(first);
-        assert!(gates.admit(&a, &tool, patience).await.is_ok());
+        assert!(gates.admit(&a, &tool, Instant::now(), patience).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -232,12 +233,12 @@ mod tests {
         let (a, _, tool) = names();
         let gates = Arc::new(Admission::new(Width { tenant: 1, ..WIDTH }, 1));
         let tool = gates.tool(&tool);
-        let _held = gates.admit(&a, &tool, Duration::from_secs(1)).await.expect("free");
+        let _held = gates.admit(&a, &tool, Instant::now(), Duration::from_secs(1)).await.expect("free");
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..3 {
             let (gates, a, tool) = (gates.clone(), a.clone(), tool.clone());
             waiting.spawn(async move {
-                gates.admit(&a, &tool, Duration::from_secs(1)).await.expect_err("full").kind.name()
+                gates.admit(&a, &tool, Instant::now(), Duration::from_secs(1)).await.expect_err("full").kind.name()
             });
         }
         let mut kinds = waiting.join_all().await;

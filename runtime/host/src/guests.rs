@@ -92,7 +92,8 @@ impl Guests {
     /// Keeps the tick going while the value lives.
     pub(crate) fn ticking(&self) -> Ticking {
         self.ticker.active.fetch_add(1, Ordering::SeqCst);
-        if self.ticker.asleep.swap(false, Ordering::SeqCst)
+        if self.ticker.asleep.load(Ordering::SeqCst)
+            && self.ticker.asleep.swap(false, Ordering::SeqCst)
             && let Some(thread) = &self.thread
         {
             thread.thread().unpark();

@@ -32,10 +32,14 @@ impl Toolbox for Host {
         let ledger = Ledger::open(&self.0, &call);
         let left = ledger.left();
         let _inflight = InFlight::new(&self.0, call.id, &left);
-        tokio::select! {
-            biased;
-            outcome = through(&self.0, call, ledger, events, None) => return outcome,
-            () = left.cancelled() => {}
+        {
+            // Pinned here: it is some kilobytes that `select!` would move.
+            let mut through = std::pin::pin!(through(&self.0, call, ledger, events, None));
+            tokio::select! {
+                biased;
+                outcome = &mut through => return outcome,
+                () = left.cancelled() => {}
+            }
         }
         // The way through is dropped; its ledger seals itself here, or on the guest's thread at the next tick. A call that
         // came to its end meanwhile has the outcome that its receipt says.
@@ -79,6 +83,8 @@ pub(crate) async fn through(
         Ok(admitted) => admitted,
         Err(failure) => return ledger.close(Err(failure)),
     };
+    // A nested call has a task of its own: on the stack of its caller's guest there is no room for another guest's.
+    let inline = Guests::is_here() && above.is_none();
     let (sink, mut lines) = Lines::new(events);
     let grant = &checked.grant;
     let tool = &checked.component.tools[checked.tool].id;
@@ -97,13 +103,10 @@ pub(crate) async fn through(
         callees: callees(host, &call, tool, grant, above.as_ref()),
         interceptor: None,
     };
-    let left = ledger.left();
+    let left = (!inline).then(|| ledger.left());
     // In a box, because it is some kilobytes that would otherwise be moved again and again.
     let guest = Box::pin(guest(host.guests.ticking(), checked, prepared, setup, slot, deadline, ledger));
-    // A nested call has a task of its own: on the stack of its caller's guest there is no room for another guest's.
-    if Guests::is_here() && above.is_none() {
-        return lines.alongside(events, guest).await;
-    }
+    let Some(left) = left else { return lines.alongside(events, guest).await };
     // The outcome is left where a caller who cancels finds it too: a guest that is just ending is not stopped any more.
     let leave = left.clone();
     let mut spawned = Spawned(host.guests.spawn(async move { leave.leave(guest.await) }));
@@ -181,7 +184,7 @@ async fn admit(
     let patience = checked.limits.duration(Limit::QueueTime);
     let patience = remaining.map_or(patience, |until| patience.min(until.saturating_duration_since(queued)));
     let slot = match above {
-        None => host.admission.admit(&call.tenant, &checked.known.gate, patience).await?,
+        None => host.admission.admit(&call.tenant, &checked.known.gate, queued, patience).await?,
         Some(_) => host.admission.admit_nested(patience).await?,
     };
     let now = Instant::now();
