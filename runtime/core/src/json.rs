@@ -3,10 +3,14 @@
 //! It refuses what two readers would read differently (duplicate keys, lone surrogates, trailing text) and everything
 //! over its bounds, before it allocates for it. Numbers stay text, so that no digit is lost before the type is known.
 
+mod value;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::limits::Limit;
+
+pub use value::{escaped, quote, tokens};
 
 /// A JSON value that borrows from its text.
 #[derive(Clone, Debug, PartialEq)]

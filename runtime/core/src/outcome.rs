@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::failure::{End, Failure};
+use crate::history::History;
 use crate::receipt::Sealed;
 
 /// The end of a call and the receipt that says what it used and touched.
@@ -15,6 +16,9 @@ pub struct Outcome {
     /// The sealed receipt. It is there for every call, also for one that never reached the sandbox, unless the receipt
     /// log itself could not take it; then the verdict is `host-fault`, and no result is given.
     pub receipt: Option<Sealed>,
+    /// What layers around the toolbox did on the way here: attempts that failed, repairs, a kept result. Empty where the
+    /// call went straight through.
+    pub history: History,
 }
 
 /// Completed, or one of the five ways in which a call does not.
@@ -50,6 +54,13 @@ pub enum Verdict {
         /// Why.
         failure: Box<Failure>,
     },
+}
+
+impl Outcome {
+    /// An outcome without a receipt: of a call that never reached a host, or that the host could not write down.
+    pub fn unsealed(verdict: Verdict) -> Self {
+        Self { verdict, receipt: None, history: History::default() }
+    }
 }
 
 impl Verdict {
@@ -108,6 +119,8 @@ struct Sent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a Failure>,
     receipt: Option<&'a Sealed>,
+    #[serde(skip_serializing_if = "History::is_empty")]
+    history: &'a History,
 }
 
 /// The other side of [`Sent`]. Serde's own flattening would buffer the result and lose its digits.
@@ -117,18 +130,21 @@ struct Received {
     result: Option<ResultText>,
     failure: Option<Box<Failure>>,
     receipt: Option<Sealed>,
+    #[serde(default)]
+    history: History,
 }
 
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (result, failure) = (self.verdict.result(), self.verdict.failure());
-        Sent { verdict: self.verdict.name(), result, failure, receipt: self.receipt.as_ref() }.serialize(serializer)
+        let (verdict, receipt) = (self.verdict.name(), self.receipt.as_ref());
+        Sent { verdict, result, failure, receipt, history: &self.history }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Outcome {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Received { verdict: name, result, failure, receipt } = Received::deserialize(deserializer)?;
+        let Received { verdict: name, result, failure, receipt, history } = Received::deserialize(deserializer)?;
         let verdict = match (result, failure) {
             (Some(result), None) => Verdict::Completed { result },
             (None, Some(failure)) => Verdict::of(*failure),
@@ -137,7 +153,7 @@ impl<'de> Deserialize<'de> for Outcome {
         if verdict.name() != name {
             return Err(D::Error::custom(format!("the verdict `{name}` does not go with what follows")));
         }
-        Ok(Self { verdict, receipt })
+        Ok(Self { verdict, receipt, history })
     }
 }
 
@@ -183,7 +199,7 @@ mod tests {
             Verdict::of(Failure::new(Kind::NotGranted, "no")),
         ];
         for verdict in whole {
-            let text = serde_json::to_string(&Outcome { verdict: verdict.clone(), receipt: None }).expect("serialises");
+            let text = serde_json::to_string(&Outcome::unsealed(verdict.clone())).expect("serialises");
             let back: Outcome = serde_json::from_str(&text).expect("reads back");
             assert_eq!(back.verdict.result(), verdict.result(), "every digit of a result survives");
             assert_eq!(back.verdict.failure(), verdict.failure());

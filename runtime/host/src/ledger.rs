@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 use toolcell_core::receipt::Used;
-use toolcell_core::{Digest, Failure, Kind, Outcome, Receipt, ResultText, ToolCall, Verdict};
+use toolcell_core::{Digest, Failure, History, Kind, Outcome, Receipt, ResultText, ToolCall, Verdict};
 
 use crate::host::Inner;
 use crate::receipts::ReceiptLog;
@@ -129,7 +129,7 @@ impl Ledger {
             self.witness.ended(&receipt);
         }
         match self.log.seal(receipt) {
-            Ok(receipt) => Outcome { verdict, receipt: Some(receipt) },
+            Ok(receipt) => Outcome { verdict, receipt: Some(receipt), history: History::default() },
             Err(error) => unsealed(&error, &verdict),
         }
     }
@@ -142,7 +142,7 @@ fn unsealed(error: &crate::receipts::SealError, verdict: &Verdict) -> Outcome {
     let failure = Failure::new(Kind::HostFault, message)
         .detail(error.to_string())
         .hint(format!("The call itself ended as `{}`; the operator must look at the receipt log.", verdict.name()));
-    Outcome { verdict: Verdict::of(failure), receipt: None }
+    Outcome::unsealed(Verdict::of(failure))
 }
 
 impl Drop for Ledger {

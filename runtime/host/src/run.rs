@@ -115,7 +115,7 @@ pub(crate) async fn through(
     left.take().unwrap_or_else(|| {
         let detail = ended.err().map(|error| error.to_string()).unwrap_or_default();
         let failure = Failure::new(Kind::HostFault, "the host broke while it ran the call").detail(detail);
-        Outcome { verdict: toolcell_core::Verdict::of(failure), receipt: None }
+        Outcome::unsealed(toolcell_core::Verdict::of(failure))
     })
 }
 

@@ -1,0 +1,7 @@
+//! Schedules calls of tools in parallel and repairs what fails.
+//!
+//! Owns plans, their schedule, the layers around a [`toolcell_core::Toolbox`], repair and what is learned from failures. It
+//! knows `toolcell-core` alone: it tests without an engine, and it cannot make or widen a grant, whose constructor it
+//! cannot see. It refuses to read files, environment, terminal or wall clock, and to know of HTTP or SQL.
+
+pub mod plan;
