@@ -3,10 +3,10 @@
 //! It follows from the component, which never changes, and from the policy, so it is kept with the component, for the
 //! policy it was made of, and goes with either.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tokio::sync::Semaphore;
-use toolcell_core::Tenant;
+use toolcell_core::{Card, Tenant};
 
 use crate::catalog::Tool;
 use crate::grant::Grant;
@@ -26,12 +26,19 @@ pub(crate) struct Known {
     pub(crate) gate: Arc<Semaphore>,
     /// What runs it, as long as that stays in memory for other reasons.
     run_by: Mutex<Weak<Prepared>>,
+    /// What callers may know of it; none where it is not callable.
+    card: OnceLock<Option<Arc<Card>>>,
 }
 
 impl Known {
     pub(crate) fn new(epoch: u64, tenant: Option<Tenant>, tool: &Tool, grant: Grant, gate: Arc<Semaphore>) -> Self {
         let fast = tool.signature.as_ref().ok().and_then(schema::fast_path).map(Arc::new);
-        Self { epoch, tenant, grant: Arc::new(grant), fast, gate, run_by: Mutex::default() }
+        Self { epoch, tenant, grant: Arc::new(grant), fast, gate, run_by: Mutex::default(), card: OnceLock::new() }
+    }
+
+    /// What callers may know of the tool, made once.
+    pub(crate) fn card(&self, make: impl FnOnce() -> Option<Card>) -> Option<Arc<Card>> {
+        self.card.get_or_init(|| make().map(Arc::new)).clone()
     }
 
     /// What runs the tool, if that takes no work.

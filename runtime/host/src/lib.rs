@@ -10,6 +10,7 @@ pub mod boundary;
 pub mod catalog;
 pub mod code;
 pub mod compile;
+mod directory;
 pub mod egress;
 mod engine;
 pub mod grant;
