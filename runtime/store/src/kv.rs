@@ -1,18 +1,14 @@
 //! The kv store of tools in `SQLite`.
-//!
-//! A write runs in a task of its own, which whoever asked for it can abandon but not interrupt: dropped between two
-//! statements, it would leave the one writing connection inside a transaction. It ends by itself within the patience.
-
-use std::future::Future;
 
 use async_trait::async_trait;
 use sqlx::{Sqlite, Transaction};
 use tokio::time::Instant;
 use toolcell_core::UnixMillis;
 use toolcell_core::kv::{Cursor, Key, KvError, KvStore, OverQuota, Page, PageSize, Prefix, Quota, Space, Usage};
+use toolcell_core::store::Unavailable;
 
 use crate::Store;
-use crate::error::{Meaning, meaning};
+use crate::work::{Stopped, Unwritten, commit, count, sql};
 
 /// Expired entries that each `set` removes from its space: more than it can add, so that they never pile up.
 const SWEEP: i64 = 16;
@@ -34,7 +30,7 @@ impl KvStore for Store {
         .bind(space.component)
         .bind(key.as_str())
         .bind(sql(now.0));
-        self.read(value.fetch_optional(&self.readers)).await
+        self.read(value.fetch_optional(&self.readers)).await.map_err(out)
     }
 
     async fn set(
@@ -64,11 +60,12 @@ impl KvStore for Store {
                 match store.try_set(&entry, &quota, now, until).await? {
                     Try::Done => return Ok(()),
                     Try::Swept => {}
-                    Try::Full(over) => return Err(Failed::OverQuota(over)),
+                    Try::Full(over) => return Err(Stopped::Refused(over)),
                 }
             }
         })
         .await
+        .map_err(KvError::from)
     }
 
     async fn delete(&self, space: Space<'_>, key: &Key) -> Result<(), KvError> {
@@ -87,6 +84,7 @@ impl KvStore for Store {
             commit(tx, until).await
         })
         .await
+        .map_err(KvError::from)
     }
 
     async fn list(
@@ -112,7 +110,7 @@ impl KvStore for Store {
         .bind(prefix.end())
         .bind(sql(now.0))
         .bind(sql(limit as u64 + 1));
-        let keys = self.read(keys.fetch_all(&self.readers)).await?;
+        let keys = self.read(keys.fetch_all(&self.readers)).await.map_err(out)?;
         let mut keys = keys.into_iter().map(Key::try_from).collect::<Result<Vec<_>, _>>().map_err(|error| {
             let detail = format!("`{}` holds a key that cannot have been set: {error}", self.path.display());
             KvError::Unavailable { detail }
@@ -132,7 +130,7 @@ impl KvStore for Store {
         .bind(&*space.tenant.0)
         .bind(space.component)
         .bind(sql(now.0));
-        let usage = self.read(usage.fetch_optional(&self.readers)).await?;
+        let usage = self.read(usage.fetch_optional(&self.readers)).await.map_err(out)?;
         Ok(usage.map_or_else(Usage::default, |(keys, bytes)| Usage { keys: count(keys), bytes: count(bytes) }))
     }
 
@@ -154,7 +152,8 @@ impl KvStore for Store {
                     commit(tx, until).await?;
                     Ok(gone)
                 })
-                .await?;
+                .await
+                .map_err(KvError::from)?;
             removed += batch;
             if batch < count(BATCH) {
                 break;
@@ -183,21 +182,27 @@ enum Try {
     Full(OverQuota),
 }
 
-/// Why a transaction came to nothing.
-enum Failed {
-    OverQuota(OverQuota),
-    Late,
-    Sql(sqlx::Error),
-}
-
-impl From<sqlx::Error> for Failed {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sql(error)
+impl From<Unwritten<OverQuota>> for KvError {
+    fn from(unwritten: Unwritten<OverQuota>) -> Self {
+        match unwritten {
+            Unwritten::Refused(over) => Self::OverQuota(over),
+            Unwritten::Unavailable(unavailable) => out(unavailable),
+        }
     }
 }
 
+fn out(unavailable: Unavailable) -> KvError {
+    KvError::Unavailable { detail: unavailable.detail }
+}
+
 impl Store {
-    async fn try_set(&self, entry: &Entry, quota: &Quota, now: UnixMillis, until: Instant) -> Result<Try, Failed> {
+    async fn try_set(
+        &self,
+        entry: &Entry,
+        quota: &Quota,
+        now: UnixMillis,
+        until: Instant,
+    ) -> Result<Try, Stopped<OverQuota>> {
         let mut tx = self.begin().await?;
         let found = sqlx::query_as::<_, (i64, i64, i64, Option<i64>)>(
             "SELECT s.id, s.keys, s.bytes, e.size FROM kv_space s LEFT JOIN kv_entry e ON e.space = s.id AND e.key = ?3 \
@@ -243,61 +248,6 @@ impl Store {
             .fetch_one(&mut **tx)
             .await
     }
-
-    /// Begins with the write lock. A transaction that began by reading could not get it once another had written.
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
-    }
-
-    /// Waits for a read, as long as the patience allows.
-    async fn read<T>(&self, read: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, KvError> {
-        match tokio::time::timeout(self.patience, read).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.unavailable(&error)),
-            Err(_) => Err(self.late()),
-        }
-    }
-
-    /// Runs a write in a task of its own and waits for it, as long as the patience allows.
-    async fn write<T, W>(&self, write: impl FnOnce(Self, Instant) -> W) -> Result<T, KvError>
-    where
-        T: Send + 'static,
-        W: Future<Output = Result<T, Failed>> + Send + 'static,
-    {
-        let until = Instant::now() + self.patience;
-        let task = tokio::spawn(write(self.clone(), until));
-        match tokio::time::timeout_at(until, task).await {
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(Failed::OverQuota(over)))) => Err(KvError::OverQuota(over)),
-            Ok(Ok(Err(Failed::Sql(error)))) => Err(self.unavailable(&error)),
-            Ok(Ok(Err(Failed::Late))) | Err(_) => Err(self.late()),
-            Ok(Err(ended)) => {
-                Err(KvError::Unavailable { detail: format!("the write did not run to its end: {ended}") })
-            }
-        }
-    }
-
-    fn unavailable(&self, error: &sqlx::Error) -> KvError {
-        let path = self.path.display();
-        let next = match meaning(error) {
-            Meaning::Busy => "another process holds it",
-            Meaning::Damaged => "it is damaged: stop all who use it and restore a copy",
-            Meaning::Other => "see to what it names",
-        };
-        let detail = format!("`{path}`: {error}; {next}");
-        tracing::warn!(%detail, "the store does not answer");
-        KvError::Unavailable { detail }
-    }
-
-    fn late(&self) -> KvError {
-        let detail = format!(
-            "`{}` did not answer within {:?}; see what its disk is busy with",
-            self.path.display(),
-            self.patience
-        );
-        tracing::warn!(%detail, "the store does not answer");
-        KvError::Unavailable { detail }
-    }
 }
 
 /// Removes expired entries of a space, those that expired first, and answers how many.
@@ -315,23 +265,4 @@ async fn sweep(
     .bind(sql(now.0))
     .bind(most);
     Ok(swept.execute(&mut **tx).await?.rows_affected())
-}
-
-/// Commits, unless whoever asked has stopped waiting: to them the write did not happen.
-async fn commit(tx: Transaction<'static, Sqlite>, until: Instant) -> Result<(), Failed> {
-    if Instant::now() >= until {
-        tx.rollback().await?;
-        return Err(Failed::Late);
-    }
-    Ok(tx.commit().await?)
-}
-
-/// A number for SQL, whose integers have a sign. What is larger is so by hundreds of millions of years, or of exabytes.
-fn sql(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// A number of things from SQL; the table's checks keep it from being negative.
-fn count(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }

@@ -8,11 +8,15 @@
 mod contract;
 mod error;
 mod file;
+mod fixes;
+mod health;
 mod kv;
 mod open;
+mod runs;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use error::StoreError;
 pub use open::{Options, Store};

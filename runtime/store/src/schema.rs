@@ -10,7 +10,11 @@ use sqlx::{Connection as _, SqliteConnection};
 const APPLICATION_ID: i32 = 0x5443_656c;
 
 /// In order, without gaps. One that was released never changes: its text is compared with what a database was made with.
-const VERSIONS: &[(&str, &str)] = &[("kv", include_str!("schema/0001_kv.sql"))];
+const VERSIONS: &[(&str, &str)] = &[
+    ("kv", include_str!("schema/0001_kv.sql")),
+    ("runs", include_str!("schema/0002_runs.sql")),
+    ("learning", include_str!("schema/0003_learning.sql")),
+];
 
 /// Why a database cannot be brought to this version.
 #[derive(Debug)]

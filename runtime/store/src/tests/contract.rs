@@ -6,18 +6,22 @@ use toolcell_core::UnixMillis;
 use toolcell_core::kv::{KvStore as _, Quota, Space};
 
 use super::{NOW, fresh};
-use crate::contract::kv_contract;
+use crate::contract::kv::kv_contract;
+use crate::contract::learning::learning_contract;
+use crate::contract::runs::run_contract;
 
 kv_contract!(fresh);
+run_contract!(fresh);
+learning_contract!(fresh);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_counted_is_what_a_recount_finds() {
     let (store, _folder) = fresh().await;
     let shared: Arc<crate::Store> = Arc::new(store.clone());
-    crate::contract::a_refused_set_changes_nothing(shared.clone()).await;
-    crate::contract::concurrent_sets_never_go_over_the_quota(shared.clone()).await;
-    crate::contract::expired_entries_make_room_at_once(shared.clone()).await;
-    crate::contract::purging_frees_what_expired_and_nothing_else(shared).await;
+    crate::contract::kv::a_refused_set_changes_nothing(shared.clone()).await;
+    crate::contract::kv::concurrent_sets_never_go_over_the_quota(shared.clone()).await;
+    crate::contract::kv::expired_entries_make_room_at_once(shared.clone()).await;
+    crate::contract::kv::purging_frees_what_expired_and_nothing_else(shared).await;
     // A long walk over few keys, so that every kind of change meets every other; a fixed generator keeps it the same.
     let tenant = toolcell_core::Tenant::default();
     let quota = Quota { keys: 8, value_bytes: 3_000, total_bytes: 9_000 };

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use toolcell_core::kv::{KvStore as _, Quota, Space};
-use toolcell_core::{Tenant, UnixMillis};
+use toolcell_core::runs::{NewRun, RunId, RunStore as _, StepKey, StepRecord, StepState};
+use toolcell_core::{CallId, History, ResultText, Tenant, UnixMillis};
 
 use super::{NOW, name, put, value};
 use crate::{Options, Store};
@@ -47,6 +48,23 @@ async fn child_that_writes_until_it_is_killed() {
     }
 }
 
+/// Starts a child, and reads the numbers that it has answered.
+fn child(test: &str, path: &Path) -> (Killed, impl Iterator<Item = u64>) {
+    let mut child = Killed(
+        Command::new(std::env::current_exe().expect("this binary"))
+            .args(["--ignored", "--exact", "--nocapture", &format!("tests::crash::{test}")])
+            .env(PATH, path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the child starts"),
+    );
+    let lines = BufReader::new(child.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    // The harness may put the name of the test before the first line.
+    let number = |line: String| line.split_once("answered ").and_then(|(_, number)| number.parse::<u64>().ok());
+    (child, lines.filter_map(number))
+}
+
 /// Kills its process however the test ends.
 struct Killed(Child);
 
@@ -62,25 +80,14 @@ async fn a_process_that_is_killed_loses_nothing_that_was_answered() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("store.db");
     for (round, answers) in [1, 8, 40, 90].into_iter().enumerate() {
-        let mut child = Killed(
-            Command::new(std::env::current_exe().expect("this binary"))
-                .args(["--ignored", "--exact", "--nocapture", "tests::crash::child_that_writes_until_it_is_killed"])
-                .env(PATH, &path)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("the child starts"),
-        );
-        let mut lines = BufReader::new(child.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        // The harness may put the name of the test before the first line.
-        let number = |line: String| line.split_once("answered ").and_then(|(_, number)| number.parse::<u64>().ok());
-        let mut last = lines.by_ref().filter_map(number).nth(answers - 1).expect("the child answers");
+        let (mut child, mut lines) = child("child_that_writes_until_it_is_killed", &path);
+        let mut last = lines.by_ref().nth(answers - 1).expect("the child answers");
         // Another process of the same file, while the child writes.
         let store = Store::open(&path, Options::default()).await.expect("shared");
         put(&store, &format!("parent{round}"), b"v").await.expect("a turn to write");
         child.0.kill().expect("killed");
         child.0.wait().expect("gone");
-        last = lines.filter_map(number).last().unwrap_or(last);
+        last = lines.last().unwrap_or(last);
         store.close().await;
         drop(store);
 
@@ -96,6 +103,76 @@ async fn a_process_that_is_killed_loses_nothing_that_was_answered() {
         for round in 0..=round {
             assert!(value(&store, &format!("parent{round}")).await.expect("an answer").is_some());
         }
+        store.close().await;
+    }
+}
+
+const RUN: RunId = RunId(CallId(7));
+
+/// How many steps the `number`th commit writes; their results name it.
+fn batch(number: u64) -> Vec<StepRecord> {
+    let step = |item: u64| StepRecord {
+        key: StepKey { step: format!("batch{number}").into(), item: u32::try_from(item).ok() },
+        state: StepState::Done { result: ResultText::new(number.to_string()) },
+        started: NOW,
+        duration_us: number,
+        history: History::default(),
+    };
+    (0..=number * 7 % 450).map(step).collect()
+}
+
+#[tokio::test]
+#[ignore = "the child of `a_killed_process_leaves_every_answered_commit_whole`; it commits until it is killed"]
+async fn child_that_commits_until_it_is_killed() {
+    let Ok(path) = std::env::var(PATH) else { return };
+    let store = Store::open(Path::new(&path), Options::default()).await.expect("the parent's file");
+    let head = store.claim(&Tenant::default(), RUN).await.expect("the parent's run");
+    let first =
+        store.steps(RUN, None, 10_000).await.expect("steps").iter().map(|kept| kept.record.duration_us + 1).max();
+    for number in first.unwrap_or(0).. {
+        store.commit(RUN, head.fence, &batch(number), None, NOW).await.expect("the newest claim");
+        writeln!(std::io::stdout(), "answered {number}").expect("the parent listens");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_leaves_every_answered_commit_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store.db");
+    let store = Store::open(&path, Options::default()).await.expect("a new store");
+    let (plan, input, created) = ("{}".into(), "{}".into(), NOW);
+    let run =
+        NewRun { id: RUN, tenant: Tenant::default(), caller: String::new(), plan, input, created, deadline: None };
+    store.create(&run).await.expect("a new run");
+    store.close().await;
+    let mut fence = None;
+    for answers in [1, 3, 9, 20] {
+        let (mut child, mut lines) = child("child_that_commits_until_it_is_killed", &path);
+        let mut last = lines.by_ref().nth(answers - 1).expect("the child answers");
+        child.0.kill().expect("killed");
+        child.0.wait().expect("gone");
+        last = lines.last().unwrap_or(last);
+
+        let store = Store::open(&path, Options::default()).await.expect("it opens");
+        store.check().await.expect("whole");
+        let mut there = std::collections::BTreeMap::<u64, usize>::new();
+        let mut after = None;
+        loop {
+            let page = store.steps(RUN, after.as_ref(), 1_000).await.expect("steps");
+            let Some(end) = page.last() else { break };
+            after = Some(end.record.key.clone());
+            for kept in &page {
+                *there.entry(kept.record.duration_us).or_default() += 1;
+            }
+        }
+        // What was answered, and whole; of what was on its way at most one commit, and that whole as well.
+        assert!(there.len() as u64 == last + 1 || there.len() as u64 == last + 2, "{last}: {there:?}");
+        for (number, steps) in (0..).zip(&there) {
+            assert_eq!(*steps.1, batch(number).len(), "commit {number}");
+        }
+        let head = store.head(&Tenant::default(), RUN).await.expect("the run");
+        assert!(fence.is_none_or(|before| head.fence > before), "each child claimed it");
+        fence = Some(head.fence);
         store.close().await;
     }
 }

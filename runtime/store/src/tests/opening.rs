@@ -144,9 +144,32 @@ async fn a_newer_or_another_version_is_refused() {
         store.close().await;
         let error = open(&folder.path().join("store.db")).await.expect_err("another version");
         match error {
-            StoreError::Newer { version: 99, known: 1, .. } => assert!(newer),
+            StoreError::Newer { version: 99, known: 3, .. } => assert!(newer),
             StoreError::Altered { version: 1, .. } => assert!(!newer),
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn an_older_version_is_brought_up_with_what_it_holds() {
+    let (store, folder) = fresh().await;
+    let path = folder.path().join("store.db");
+    put(&store, "k", b"v").await.expect("room");
+    // What the first version was: without what came later.
+    for sql in [
+        "DROP TABLE step",
+        "DROP TABLE run",
+        "DROP TABLE fix",
+        "DROP TABLE call_record",
+        "DELETE FROM _sqlx_migrations WHERE version > 1",
+    ] {
+        sqlx::query(sql).execute(&store.writer).await.expect("SQL");
+    }
+    store.close().await;
+    let again = open(&path).await.expect("the same store");
+    assert_eq!(value(&again, "k").await.expect("an answer"), Some(b"v".to_vec()));
+    let runs = toolcell_core::RunStore::list(&again, &toolcell_core::Tenant::default(), None, None, 10).await;
+    assert_eq!(runs, Ok(Vec::new()));
+    again.check().await.expect("whole");
 }

@@ -16,7 +16,7 @@ macro_rules! kv_contract {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $clause() {
             let (store, _files) = $open().await;
-            crate::contract::$clause(std::sync::Arc::new(store)).await;
+            crate::contract::kv::$clause(std::sync::Arc::new(store)).await;
         }
     )*};
     ($open:path) => {
