@@ -27,6 +27,7 @@ mod offers;
 mod outgoing;
 mod random;
 mod sockets;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod toolbox;
@@ -58,6 +59,7 @@ pub use self::kv::Kv;
 pub use self::meter::Meter;
 pub use self::offer::{Offer, offered};
 pub use self::outgoing::Egress;
+pub use self::tally::Tally;
 pub use self::toolbox::{Called, Callees, NoResult};
 
 use self::budget::{Budget, Shared};
@@ -147,7 +149,6 @@ pub struct CallState {
     kv: Option<Kv>,
     secrets: Arc<BTreeSet<String>>,
     callees: Option<Arc<dyn Callees>>,
-    nested_calls: u64,
 }
 
 impl CallState {
@@ -176,7 +177,6 @@ impl CallState {
             kv,
             secrets,
             callees,
-            nested_calls: 0,
             budget: Budget::new(limits),
         }
     }
@@ -195,7 +195,7 @@ impl CallState {
             host_calls: self.budget.host_calls,
             host_bytes: self.budget.host_bytes,
             random_bytes: self.budget.random_bytes,
-            nested_calls: self.nested_calls,
+            nested_calls: self.callees.as_ref().map_or(0, |callees| callees.tally().used()),
             ..Used::default()
         };
         self.egress.used(&mut used);

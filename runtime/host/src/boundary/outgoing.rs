@@ -59,9 +59,10 @@ impl Outgoing {
         self.0.is_some()
     }
 
-    /// The limit that a request has reached.
+    /// The limit that a request has reached: one of this call, or one of a call that it made and that shares its limits.
     pub(super) fn over(&self) -> Option<Exhausted> {
-        self.0.as_ref()?.seen.over.get().copied()
+        let Open { egress, seen } = self.0.as_ref()?;
+        seen.over.get().copied().or_else(|| egress.session.meter.over().map(exhausted))
     }
 
     /// Why requests were refused, each time, since this was last asked.
@@ -76,23 +77,6 @@ impl Outgoing {
             used.http_requests = session.meter.requests();
             used.http_sent_bytes = session.meter.sent_bytes();
             used.http_received_bytes = session.meter.received_bytes();
-        }
-    }
-
-    /// Charges what a nested call used. A limit cannot be zero, so a call that has nothing left still gives others one; when
-    /// that is spent too, this call ends at its own limit, and not after as many as it may make nested calls.
-    pub(super) fn pay(&self, used: &Used) {
-        let Some(Open { egress: Egress { session, .. }, seen }) = &self.0 else { return };
-        session.meter.pay(used);
-        let (meter, limits) = (&session.meter, &session.limits);
-        for (limit, spent, value) in [
-            ("http_requests", meter.requests(), limits.requests),
-            ("http_sent_bytes", meter.sent_bytes(), limits.sent_bytes),
-            ("http_received_bytes", meter.received_bytes(), limits.received_bytes),
-        ] {
-            if spent > value {
-                seen.exceeded(Over { limit, value });
-            }
         }
     }
 }
@@ -203,14 +187,18 @@ impl Seen {
     }
 
     fn exceeded(&self, over: Over) -> HttpError {
-        let limit = Limit::named(over.limit).unwrap_or(match over.limit {
-            // What is counted on the wire or by ratio is another view of the same limit.
-            "http_head_bytes" | "http_headers" => Limit::HttpHeaderBytes,
-            "http_lookups" => Limit::HttpRequests,
-            _ => Limit::HttpReceivedBytes,
-        });
         // The first one counts. Its value is looked up where the call's limits are.
-        let _ = self.over.set(Exhausted { limit, value: over.value });
+        let _ = self.over.set(exhausted(over));
         HttpError::HttpResponseBodySize(None)
     }
+}
+
+/// The limit of the table that was reached. What is counted on the wire or by ratio is another view of one of them.
+fn exhausted(over: Over) -> Exhausted {
+    let limit = Limit::named(over.limit).unwrap_or(match over.limit {
+        "http_head_bytes" | "http_headers" => Limit::HttpHeaderBytes,
+        "http_lookups" => Limit::HttpRequests,
+        _ => Limit::HttpReceivedBytes,
+    });
+    Exhausted { limit, value: over.value }
 }
