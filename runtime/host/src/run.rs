@@ -134,7 +134,7 @@ fn check(
     receipt.tool.clear();
     receipt.tool.push_str(entry.id.as_str());
     let signature = entry.signature.as_ref().map_err(|not| not_callable(entry, not))?;
-    let known = host.known(&component, tool, &call.tenant);
+    let known = host.known(&component, tool, &call.tenant)?;
     if let Some(inert) = known.grant.inert() {
         return Err(unapproved(inert));
     }

@@ -53,7 +53,7 @@ use wasmtime_wasi_http::p2::bindings::http as wasi_http;
 use wasmtime_wasi_io::bindings::wasi::io as wasi_io;
 
 pub use self::crossing::{Crossed, Door, Entry, Interceptor, WrongAnswer};
-pub use self::ends::{Exhausted, Exited, Refused, classify};
+pub use self::ends::{Exhausted, Exited, Fault, Refused, classify};
 pub use self::functions::{FUNCTIONS, FunctionId};
 pub use self::kv::Kv;
 pub use self::meter::Meter;

@@ -1,7 +1,7 @@
 //! From `wasi:http` to the door and back: bodies, times and errors in each other's words.
 //!
 //! A limit that is reached inside a request ends the call and not only the request: the guest would otherwise learn of it
-//! as one more network error, and nobody of the limit.
+//! as one more network error, and nobody of the limit. So does a request that the host itself cannot answer for.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -10,8 +10,8 @@ use toolcell_core::Limit;
 use toolcell_core::receipt::Used;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::ends::Exhausted;
-use crate::egress::{self, BodyError, Door, EgressError, EgressSession, Notes, Over, Phase, Timeouts};
+use super::ends::{Exhausted, Fault};
+use crate::egress::{self, BodyError, Door, EgressError, EgressSession, Notes, Over, Phase, Timeouts, Unrecorded};
 
 /// The network of one call.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ struct Open {
 #[derive(Default)]
 pub(super) struct Seen {
     over: OnceLock<Exhausted>,
+    fault: OnceLock<Fault>,
     denied: Mutex<Vec<String>>,
 }
 
@@ -63,6 +64,11 @@ impl Outgoing {
     pub(super) fn over(&self) -> Option<Exhausted> {
         let Open { egress, seen } = self.0.as_ref()?;
         seen.over.get().copied().or_else(|| egress.session.meter.over().map(exhausted))
+    }
+
+    /// Why the host could not send a request that it should have sent.
+    pub(super) fn fault(&self) -> Option<&Fault> {
+        self.0.as_ref()?.seen.fault.get()
     }
 
     /// Why requests were refused, each time, since this was last asked.
@@ -96,8 +102,8 @@ impl Notes for Both {
         }
     }
 
-    fn secret_used(&self, name: &str, target: &str) {
-        self.theirs.secret_used(name, target);
+    fn secret_used(&self, name: &str, target: &str) -> Result<(), Unrecorded> {
+        self.theirs.secret_used(name, target)
     }
 }
 
@@ -161,6 +167,12 @@ impl Seen {
             EgressError::Timeout(phase) => self.late(phase),
             EgressError::Over(over) => self.exceeded(over),
             EgressError::Protocol(_) => HttpError::HttpProtocolError,
+            EgressError::Unrecorded { detail, .. } => {
+                let message = "the audit log cannot record the use of a secret, so it was not sent";
+                // The first one counts.
+                let _ = self.fault.set(Fault { message, detail });
+                HttpError::InternalError(None)
+            }
         }
     }
 
