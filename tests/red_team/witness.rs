@@ -134,8 +134,8 @@ fn on_a_full_disk() {
     (0..40).for_each(|_| site.arena.cell.host.set_policy(policy.clone()));
     assert_eq!(site.strike("send", &to("api")).result()["body"], "done");
     let audit = site.home().join("audit");
-    let segment = fs::read_dir(&audit).unwrap().map(|entry| entry.unwrap().path());
-    let segment = segment.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).next().unwrap();
+    let mut files = fs::read_dir(&audit).unwrap().map(|entry| entry.unwrap().path());
+    let segment = files.find(|path| path.extension().is_some_and(|end| end == "jsonl")).unwrap();
     let before = getrlimit(Resource::Fsize);
     let full = Rlimit { current: Some(segment.metadata().unwrap().len() + 20), maximum: before.maximum };
     setrlimit(Resource::Fsize, full).unwrap();

@@ -371,8 +371,8 @@ fn no_request_is_allowed_by_what_is_covered_and_not_by_what_covers_it() {
     };
     let mut compared = 0;
     for _ in 0..20_000 {
-        let narrow = only((0..1 + dice.roll(2)).map(|_| world.network(&mut dice)).collect());
-        let wide = only((0..1 + dice.roll(4)).map(|_| world.network(&mut dice)).collect());
+        let narrow = only((0..=dice.roll(2)).map(|_| world.network(&mut dice)).collect());
+        let wide = only((0..=dice.roll(4)).map(|_| world.network(&mut dice)).collect());
         if !uncovered(&narrow.lines, &lines(&wide)).is_empty() {
             continue;
         }
