@@ -192,16 +192,20 @@ impl Host {
         })
     }
 
-    /// Replaces the policy. Calls in flight keep the grant they have.
+    /// Replaces the policy. Calls in flight keep the grant they have. That it was replaced is on disk in the audit log when this
+    /// returns; where the log does not take it, it is replaced all the same, and only what cannot be recorded is not granted.
     pub fn set_policy(&self, policy: Policy) {
         self.0.witness.reloaded(policy.digest(), vec!["the policy was replaced".to_owned()]);
         self.0.change_rules(|rules| Rules { policy, approvals: rules.approvals.clone() });
+        // Not before: what a policy takes away does not wait for a disk.
+        self.0.witness.settle();
     }
 
-    /// Replaces the approvals. Calls in flight keep the grant they have.
+    /// Replaces the approvals, as [`Host::set_policy`] does the policy.
     pub fn set_approvals(&self, approvals: BTreeMap<ToolId, Approval>) {
         self.0.witness.reloaded(self.0.policy_digest(), vec!["the approvals were replaced".to_owned()]);
         self.0.change_rules(|rules| Rules { policy: rules.policy.clone(), approvals });
+        self.0.witness.settle();
     }
 
     /// What a tool would be granted now, for a person to read.

@@ -85,10 +85,9 @@ impl Witness {
         }
     }
 
-    /// Policy or approvals were replaced. On disk when this returns.
+    /// Policy or approvals are replaced. [`Self::settle`] is to follow when they are.
     pub(crate) fn reloaded(&self, policy: Digest, changes: Vec<String>) {
         self.tell(|| AuditEvent::Reload { policy, changes, omitted: 0 });
-        self.settle();
     }
 
     /// The folders were looked at. What changed in them is on disk when this returns.
@@ -102,6 +101,7 @@ impl Witness {
         let lines = lists.iter().flat_map(|(what, names)| names.iter().map(move |name| format!("{what} {name}")));
         if self.0.is_some() && !changes.is_empty() {
             self.reloaded(policy(), lines.collect());
+            self.settle();
         }
     }
 
