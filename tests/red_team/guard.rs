@@ -20,7 +20,7 @@ const GROUPS: &[(&str, usize)] = &[
     ("Host calls", 9),
     ("Filesystem", 14),
     ("Network", 27),
-    ("Secrets", 6),
+    ("Secrets", 7),
     ("Reuse and cache", 6),
     ("Malformed components", 19),
     ("Arguments", 9),
@@ -63,6 +63,7 @@ const FILES: &[(&str, &str)] = &[
     ("servers", include_str!("servers.rs")),
     ("stack", include_str!("stack.rs")),
     ("supply", include_str!("supply.rs")),
+    ("witness", include_str!("witness.rs")),
 ];
 
 #[derive(Deserialize)]

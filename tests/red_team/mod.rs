@@ -26,6 +26,7 @@ mod secrets;
 mod servers;
 mod stack;
 mod supply;
+mod witness;
 
 use std::fs;
 use std::panic;

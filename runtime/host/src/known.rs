@@ -66,21 +66,28 @@ impl Places {
     }
 
     /// What is known of a tool for a tenant under the policy of this number; it is made where nothing is.
-    pub(crate) fn of(&self, tool: usize, epoch: u64, tenant: &Tenant, make: impl FnOnce() -> Known) -> Arc<Known> {
+    /// What cannot be made is not remembered.
+    pub(crate) fn of<E>(
+        &self,
+        tool: usize,
+        epoch: u64,
+        tenant: &Tenant,
+        make: impl FnOnce() -> Result<Known, E>,
+    ) -> Result<Arc<Known>, E> {
         let place = || self.0[tool].lock().unwrap_or_else(PoisonError::into_inner);
         let fits =
             |known: &Arc<Known>| known.epoch == epoch && known.tenant.as_ref().is_none_or(|known| known == tenant);
         if let Some(known) = place().iter().find(|known| fits(known)) {
-            return known.clone();
+            return Ok(known.clone());
         }
         // Not under the lock: a signature may have to be checked, over all of the component's bytes.
-        let made = Arc::new(make());
+        let made = Arc::new(make()?);
         let mut place = place();
         place.retain(|known| known.epoch >= epoch);
         if place.len() >= MAX_TENANTS {
             place.clear();
         }
         place.push(made.clone());
-        made
+        Ok(made)
     }
 }

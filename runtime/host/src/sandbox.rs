@@ -12,7 +12,7 @@ use toolcell_core::{Failure, Kind, Limit, Limits};
 use wasmtime::component::{Component as Compiled, ComponentExportIndex, Instance, InstancePre, Val};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
-use crate::boundary::{self, CallState, Exhausted, Exited, Offer};
+use crate::boundary::{self, CallState, Exhausted, Exited, Fault, Offer};
 use crate::catalog::{Component, Tool};
 use crate::engine::Class;
 use crate::guests::Ticking;
@@ -248,6 +248,9 @@ fn classify(error: &wasmtime::Error, limits: &Limits) -> Failure {
     }
     if let Some(exited) = error.downcast_ref::<Exited>() {
         return Failure::new(Kind::Exited, format!("the tool ended the call by exiting ({exited})"));
+    }
+    if let Some(Fault { message, detail: why }) = error.downcast_ref::<Fault>() {
+        return Failure::new(Kind::HostFault, *message).detail(detail(why));
     }
     let limit = |limit: Limit| Failure::limit(limit, limits.get(limit));
     match error.downcast_ref::<Trap>() {

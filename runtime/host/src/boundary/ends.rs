@@ -51,6 +51,16 @@ pub struct Refused {
     pub reason: Cow<'static, str>,
 }
 
+/// The host could not do what it must do before a call may go on. The call ends with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// What, for the caller.
+    pub message: &'static str,
+    /// Why not, for the operator.
+    pub detail: String,
+}
+
 /// The limit that ended a call, wherever in the error's chain it is named.
 ///
 /// Ours are typed. Wasmtime's own limits on handles, instances and copied data come as text or as private types; their

@@ -65,6 +65,14 @@ pub enum EgressError {
         /// Why not.
         problem: &'static str,
     },
+    /// A secret was not sent, and the request neither, because its use cannot be recorded.
+    #[error("secret `{name}` was not sent: its use cannot be recorded")]
+    Unrecorded {
+        /// Its name, never its value.
+        name: String,
+        /// Why not, for the operator.
+        detail: String,
+    },
 }
 
 /// A request that cannot be sent.
