@@ -216,7 +216,7 @@ async fn guest(
     let mut session = Session::new(&prepared, state, checked.limits, deadline, ledger, ticking);
     let entry = &checked.component.tools[checked.tool];
     let ended = match &entry.signature {
-        Ok(signature) => session.invoke(&prepared, checked.tool, signature, checked.passed).await,
+        Ok(signature) => session.invoke(&prepared, checked.tool, signature, checked.known.cost, checked.passed).await,
         Err(not) => Err(not_callable(entry, not)),
     };
     let ledger = session.finish();

@@ -77,7 +77,7 @@ pub fn classify(error: &wasmtime::Error, limits: &Limits) -> Option<Exhausted> {
 const WASMTIME_TEXTS: &[(&str, Limit)] = &[
     ("cannot allocate another handle: store handle limit exceeded", Limit::Handles),
     ("cannot lend resource: store handle limit exceeded", Limit::Handles),
-    ("too much data is being copied between the host and the guest: fuel allocated for hostcalls", Limit::HostBytes),
+    ("too much data is being copied between the host and the guest: fuel allocated for hostcalls", Limit::CrossingBytes),
     ("resource limit exceeded: instance count too high", Limit::Instances),
     ("resource limit exceeded: memory count too high", Limit::Instances),
     ("resource limit exceeded: table count too high", Limit::Instances),
