@@ -35,7 +35,7 @@ pub(crate) struct Cost {
     limit: Limit,
 }
 
-/// The memory that a result may take beyond what the call has left, in bytes. With the JSON text that is written while
+/// The memory that a guest's data may take in the host beyond what the call has left, in bytes. With the JSON text that is written while
 /// the values are still there, which has 16 MiB by default, it stays under the 32 MiB that a call may cost the
 /// process beside its own memory.
 const BESIDE: u64 = 12 << 20;
@@ -82,10 +82,14 @@ impl Lifts {
 
     /// What the result may be lifted with, in the engine's count, and the limit that says so.
     fn result(self, meter: &Meter) -> (u64, Limit) {
-        let left = self.memory.saturating_sub(meter.memory_now()).saturating_add(BESIDE);
-        let room = left.saturating_mul(100) / self.cost.percent;
+        let room = spare(self.memory, meter).saturating_mul(100) / self.cost.percent;
         if room < self.result { (room, Limit::Memory) } else { (self.result, self.cost.limit) }
     }
+}
+
+/// What the host may hold of a guest's data, in bytes: what the call's memory has left, and a little beside.
+pub(crate) fn spare(memory: u64, meter: &Meter) -> u64 {
+    memory.saturating_sub(meter.memory_now()).saturating_add(BESIDE)
 }
 
 impl Cost {

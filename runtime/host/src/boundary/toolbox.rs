@@ -79,7 +79,7 @@ async fn call(mut store: StoreContextMut<'_, CallState>, tool: String, arguments
         return Err(state.budget.over(Limit::NestedCalls).into());
     }
     state.nested_calls += 1;
-    let left = left(state, fuel);
+    let left = left(state, fuel, arguments.len() as u64);
     let Called { ended, used } = callees.call(tool, arguments, left).await;
     pay(store.data_mut(), &used);
     store.set_fuel(fuel.saturating_sub(used.fuel))?;
@@ -97,11 +97,13 @@ async fn call(mut store: StoreContextMut<'_, CallState>, tool: String, arguments
 
 /// What this call can still spend. Each limit is worth at least one, because no limit can be zero: what is really used
 /// up is met by the nested call at once.
-fn left(state: &CallState, fuel: u64) -> Limits {
+///
+/// While the nested call runs, the host holds its arguments twice: as they came, and as values. They count as memory.
+fn left(state: &CallState, fuel: u64, arguments: u64) -> Limits {
     let (limits, used) = (&state.budget.limits, state.used());
     let spent = [
         (Limit::Fuel, limits.get(Limit::Fuel) - fuel.min(limits.get(Limit::Fuel))),
-        (Limit::Memory, state.meter.memory_now()),
+        (Limit::Memory, state.meter.memory_now().saturating_add(arguments.saturating_mul(2))),
         (Limit::HostCalls, used.host_calls),
         (Limit::HostBytes, used.host_bytes),
         (Limit::RandomBytes, used.random_bytes),
