@@ -138,7 +138,8 @@ fn a_text_is_lifted_as_long_as_a_result_may_be() {
         let arena = Arena::new(RESULTS, limited(&[(Limit::Memory, 64 << 20)]));
         arena.serves();
         // Of control characters, each of which is six in JSON.
-        for (count, ends) in [(2 << 20, None), (5 << 20, Some("result-bytes-limit")), (40 << 20, Some("memory-limit"))] {
+        for (count, ends) in [(2 << 20, None), (5 << 20, Some("result-bytes-limit")), (40 << 20, Some("memory-limit"))]
+        {
             let footprint = Footprint::now();
             let struck = strike(&arena, "text", "count", count);
             footprint.holds(64 << 20);

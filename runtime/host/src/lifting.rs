@@ -198,3 +198,108 @@ fn dearer(parts: impl Iterator<Item = (u64, u64)>) -> (u64, u64) {
 fn ratio(counted: u64, held: u64) -> u64 {
     (100 * (VALUE + held)).div_ceil(VALUE + counted)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use toolcell_core::types::{Case, Field, Int};
+    use wasmtime::ResourceLimiter as _;
+
+    use super::*;
+
+    const BYTE: Type = Type::Int(Int::U8);
+
+    fn list(ty: Type) -> Type {
+        Type::List(Arc::new(ty))
+    }
+
+    fn flags(names: &[&str]) -> Type {
+        Type::Flags(names.iter().map(|name| Arc::from(*name)).collect())
+    }
+
+    fn percent(ty: &Type) -> u64 {
+        Cost::of(Some(ty), None).percent
+    }
+
+    /// A call with this much memory, of which so much is held.
+    fn room(cost: Cost, limits: &[(Limit, u64)], held: usize) -> (u64, Limit) {
+        let limits = limits
+            .iter()
+            .fold(Limits::default(), |limits, (limit, value)| limits.with(*limit, *value).expect("a value in range"));
+        let mut meter = Meter::new(&limits);
+        meter.memory_growing(0, held, None).expect("within the limit");
+        Lifts::new(&limits, cost).result(&meter)
+    }
+
+    #[test]
+    fn what_stands_in_no_list_is_not_dear() {
+        let many = flags(&["a", "b", "c", "d"]);
+        for ty in [BYTE, Type::String, many.clone(), Type::Option(Arc::new(many))] {
+            assert_eq!(Cost::of(Some(&ty), None), Cost { percent: 100, limit: Limit::ResultBytes }, "{ty:?}");
+        }
+        assert_eq!(Cost::of(None, None), Cost { percent: 100, limit: Limit::ResultBytes });
+    }
+
+    #[test]
+    fn the_dearest_part_of_a_list_counts_wherever_it_stands() {
+        // A list of one: its own place and four places of which one is used, against its own place and one.
+        let plain = percent(&list(BYTE));
+        assert_eq!(plain, (100_u64 * (40 + 176)).div_ceil(80));
+        assert_eq!(percent(&Type::Bytes), plain);
+        let dear = flags(&["a", "b", "c", "d", "e", "f", "g", "h"]);
+        // Eight texts in eight places, each with a byte of its own: 40 counted for the place and 8 for the names.
+        let switches = percent(&list(dear.clone()));
+        assert_eq!(switches, (100_u64 * (40 + 208 + 8 * 32)).div_ceil(48));
+        let record = |ty| Type::Record(Arc::new([Field::new("a", BYTE), Field::new("rest", ty)]));
+        let case = Case { name: "some".into(), payload: Some(dear.clone()) };
+        for ty in [
+            list(list(dear.clone())),
+            record(list(dear.clone())),
+            list(record(dear.clone())),
+            list(Type::Variant(Arc::new([case]))),
+            list(Type::Tuple(Arc::new([BYTE, Type::Option(Arc::new(dear))]))),
+        ] {
+            assert_eq!(percent(&ty), switches, "{ty:?}");
+        }
+    }
+
+    #[test]
+    fn of_names_the_shortest_is_the_dearest() {
+        let case = |name: &str| Case { name: name.into(), payload: None };
+        let long = "a-name-that-is-longer-than-what-is-allocated-for-it";
+        let variant = |names: &[&str]| list(Type::Variant(names.iter().map(|name| case(name)).collect()));
+        assert_eq!(percent(&variant(&[long, "a"])), percent(&variant(&["a", long])));
+        assert_eq!(element(&Type::Enum(Arc::new(["a".into()]))), (100_u64 * (40 + 32)).div_ceil(41));
+        // One short flag alone is dearer than together with long ones.
+        assert!(element(&flags(&["a", long, long])) >= element(&flags(&["a"])));
+        assert_eq!(element(&flags(&[])), 100);
+    }
+
+    #[test]
+    fn a_result_has_what_its_limits_allow_where_memory_has_room() {
+        let many = Cost { percent: 100, limit: Limit::ResultValues };
+        let own = (16 << 20) + 2_000_000 * VALUE;
+        assert_eq!(room(many, &[], 1 << 20), (own, Limit::ResultValues));
+        assert_eq!(room(many, &[], 256 << 20), (BESIDE, Limit::Memory));
+        assert_eq!(room(many, &[(Limit::Memory, 64 << 20)], 60 << 20), ((4 << 20) + BESIDE, Limit::Memory));
+        let dear = Cost { percent: 400, limit: Limit::ResultValues };
+        assert_eq!(room(dear, &[(Limit::Memory, 64 << 20)], 60 << 20), (((4 << 20) + BESIDE) / 4, Limit::Memory));
+    }
+
+    #[test]
+    fn a_text_may_be_lifted_that_a_small_limit_of_results_only_cuts() {
+        let text = Cost { percent: 100, limit: Limit::ResultBytes };
+        assert_eq!(room(text, &[(Limit::ResultBytes, 1)], 0), (17 << 20, Limit::ResultBytes));
+        assert_eq!(room(text, &[(Limit::ResultBytes, 32 << 20)], 0), (32 << 20, Limit::ResultBytes));
+    }
+
+    #[test]
+    fn limits_at_their_ceilings_do_not_overflow() {
+        let limits = Limits::ceiling();
+        let lifts = Lifts::new(&limits, Cost { percent: u64::MAX, limit: Limit::ResultValues });
+        assert_eq!(lifts.result(&Meter::new(&limits)), (0, Limit::Memory));
+        let lifts = Lifts::new(&limits, Cost { percent: 100, limit: Limit::ResultValues });
+        assert_eq!(lifts.over(&Meter::new(&limits), &limits).limit, Limit::ResultValues);
+    }
+}
