@@ -35,9 +35,9 @@ pub(crate) struct Cost {
     limit: Limit,
 }
 
-/// The memory that a guest's data may take in the host beyond what the call has left, in bytes. With the JSON text that is written while
-/// the values are still there, which has 16 MiB by default, it stays under the 32 MiB that a call may cost the
-/// process beside its own memory.
+/// The memory that a guest's data may take in the host beyond what the call has left, in bytes. With the JSON text that
+/// is written while the values are still there, which has at most 16 MiB by default, it stays under the 32 MiB that a
+/// call may cost the process beside its own memory.
 const BESIDE: u64 = 12 << 20;
 
 /// A value of any type, as the engine holds and counts it: the size of a [`wasmtime::component::Val`] in Wasmtime 48.
