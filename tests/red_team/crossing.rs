@@ -11,7 +11,7 @@ use toolcell_store::{Options, Store};
 
 use super::alone::{Footprint, alone};
 use super::outside::{AMPLE, policy};
-use super::{Arena, Guest, Struck, limited};
+use super::{Arena, Guest, Struck, component, limited};
 use crate::support::run;
 
 /// Its functions pass one argument of the size that they are told.
@@ -43,7 +43,7 @@ fn granted(memory: &str) -> (Arena, TempDir) {
 name = "huge"
 tools = ["guest"]
 kv = {{ keys = 10, value-bytes = "16 MiB", total-bytes = "64 MiB" }}
-call = ["healthy"]
+call = ["healthy", "other"]
 mounts = [{{ host = "{}", guest = "/data", access = "read-write" }}]
 "#,
         folder.path().display()
@@ -91,6 +91,29 @@ fn an_argument_as_large_as_may_cross_is_held_to_what_it_is_for() {
             assert_eq!(struck.outcome.verdict.failure().map(|failure| failure.kind.name()), ends, "{function}");
             arena.serves();
         }
+    });
+}
+
+#[test]
+fn arguments_for_another_tool_that_become_very_many_values_count_as_memory() {
+    alone(|| {
+        let (arena, _folder) = granted("21 MiB");
+        arena.cell.drop_in("other", &component(include_str!("guests/arguments.wat")));
+        arena.cell.settle();
+        arena.serves();
+        for (count, ends) in [(1_000_000, Some("trap")), (100_000, Some("trap")), (10, None)] {
+            let footprint = Footprint::now();
+            let struck = strike(&arena, "tool-values", "count", count);
+            footprint.holds(21 << 20);
+            assert_eq!(struck.outcome.verdict.failure().map(|failure| failure.kind.name()), ends, "{count}");
+            arena.serves();
+        }
+        let (arena, _folder) = granted("256 MiB");
+        arena.cell.drop_in("other", &component(include_str!("guests/arguments.wat")));
+        arena.cell.settle();
+        // The memory of the other tool holds that many.
+        let struck = strike(&arena, "tool-values", "count", 100_000);
+        assert!(struck.outcome.verdict.failure().is_none(), "{:?}", struck.outcome.verdict);
     });
 }
 

@@ -9,6 +9,7 @@
 
 use toolcell_core::types::Type;
 use toolcell_core::{Limit, Limits};
+use wasmtime::component::Val;
 use wasmtime::{CallHook, Store};
 
 use crate::boundary::{CallState, Exhausted, Meter};
@@ -40,9 +41,9 @@ pub(crate) struct Cost {
 /// call may cost the process beside its own memory.
 const BESIDE: u64 = 12 << 20;
 
-/// A value of any type, as the engine holds and counts it: the size of a [`wasmtime::component::Val`] in Wasmtime 48.
+/// A value of any type, as the engine holds and counts it: the size of a [`Val`] in Wasmtime 48.
 const VALUE: u64 = 40;
-const _: () = assert!(size_of::<wasmtime::component::Val>() as u64 == VALUE);
+const _: () = assert!(size_of::<Val>() as u64 == VALUE);
 
 impl Lifts {
     pub(crate) fn new(limits: &Limits, cost: Cost) -> Self {
@@ -90,6 +91,21 @@ impl Lifts {
 /// What the host may hold of a guest's data, in bytes: what the call's memory has left, and a little beside.
 pub(crate) fn spare(memory: u64, meter: &Meter) -> u64 {
     memory.saturating_sub(meter.memory_now()).saturating_add(BESIDE)
+}
+
+/// What values take in memory, in bytes, without the texts in them.
+pub(crate) fn held(values: &[Val]) -> u64 {
+    let inner = |value: &Option<Box<Val>>| value.as_deref().map_or(0, |value| held(std::slice::from_ref(value)));
+    values.iter().fold(0, |sum, value| {
+        sum + VALUE
+            + match value {
+                Val::List(values) | Val::Tuple(values) => held(values),
+                Val::Record(fields) => fields.iter().map(|(_, value)| TEXT + held(std::slice::from_ref(value))).sum(),
+                Val::Variant(_, value) | Val::Option(value) | Val::Result(Ok(value) | Err(value)) => inner(value),
+                Val::Flags(names) => TEXT * names.len() as u64,
+                _ => 0,
+            }
+    })
 }
 
 impl Cost {
@@ -292,6 +308,16 @@ mod tests {
         let text = Cost { percent: 100, limit: Limit::ResultBytes };
         assert_eq!(room(text, &[(Limit::ResultBytes, 1)], 0), (17 << 20, Limit::ResultBytes));
         assert_eq!(room(text, &[(Limit::ResultBytes, 32 << 20)], 0), (32 << 20, Limit::ResultBytes));
+    }
+
+    #[test]
+    fn values_are_held_with_all_that_is_in_them() {
+        let byte = Val::U8(7);
+        assert_eq!(held(&[]), 0);
+        assert_eq!(held(&[byte.clone(), Val::List(vec![byte.clone(); 10])]), 12 * VALUE);
+        let record = Val::Record(vec![("a".to_owned(), Val::Option(Some(Box::new(byte))))]);
+        assert_eq!(held(&[Val::Result(Ok(Some(Box::new(record))))]), 4 * VALUE + TEXT);
+        assert_eq!(held(&[Val::Flags(vec!["a".to_owned(); 3])]), VALUE + 3 * TEXT);
     }
 
     #[test]

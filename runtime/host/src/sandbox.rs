@@ -17,7 +17,7 @@ use crate::catalog::{Component, Tool};
 use crate::engine::Class;
 use crate::guests::Ticking;
 use crate::ledger::Ledger;
-use crate::lifting::{Cost, Lifts};
+use crate::lifting::{self, Cost, Lifts};
 use crate::schema::{self, Conclusion, FastArguments, FastPath, LiftBounds, LiftError, LowerError};
 
 /// A component ready to be instantiated: compiled, its imports found, its exports looked up.
@@ -47,6 +47,14 @@ impl Passed {
             Some(fast) => fast.arguments(arguments).map(|passed| Self::Typed(fast.clone(), passed.into_owned())),
             None => schema::lower(signature, arguments, limits.get(Limit::ArgumentValues)).map(Self::Values),
         }
+    }
+
+    /// What of a call's memory is left where these arguments are held beside it, as those of one guest for another are. Texts
+    /// and bytes were counted where the guest passed them.
+    pub(crate) fn beside(&self, limits: Limits) -> Limits {
+        let Self::Values(values) = self else { return limits };
+        let left = limits.get(Limit::Memory).saturating_sub(lifting::held(values)).max(1);
+        limits.clone().with(Limit::Memory, left).unwrap_or(limits)
     }
 }
 

@@ -107,6 +107,8 @@
     (data (i32.const 64) "x-key")
     (data (i32.const 80) "healthy.echo")
     (data (i32.const 96) "{\"text\":\"")
+    (data (i32.const 112) "{\"items\":[")
+    (data (i32.const 128) "other.count")
     (func (export "well") (result i32) (i32.const 42))
     ;; So many times `x` behind the first page.
     (func $fill (param $size i32) (result i32)
@@ -127,6 +129,20 @@
       (memory.copy (local.get $at) (i32.const 96) (i32.const 9))
       (i32.store16 (i32.sub (i32.add (local.get $at) (local.get $size)) (i32.const 2)) (i32.const 0x7d22))
       (call $call (i32.const 80) (i32.const 12) (local.get $at) (local.get $size) (i32.const 0)))
+    ;; A list of so many `true`, out of a memory of which 20 MiB were written.
+    (func (export "tool-values") (param $count i32) (local $at i32)
+      (local.set $at (call $fill (i32.const 20971520)))
+      (memory.copy (local.get $at) (i32.const 112) (i32.const 10))
+      (local.set $at (i32.add (local.get $at) (i32.const 10)))
+      (loop $again
+        (i32.store (local.get $at) (i32.const 0x65757274))
+        (i32.store8 offset=4 (local.get $at) (i32.const 0x2c))
+        (local.set $at (i32.add (local.get $at) (i32.const 5)))
+        (br_if $again (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))
+      (i32.store16 (i32.sub (local.get $at) (i32.const 1)) (i32.const 0x7d5d))
+      (call $call (i32.const 128) (i32.const 11) (i32.const 65536) (i32.sub (local.get $at) (i32.const 65535)) (i32.const 0))
+      ;; Whether it has a result.
+      (if (i32.load8_u (i32.const 0)) (then unreachable)))
     (func (export "stream") (param $size i32) (local $at i32)
       (local.set $at (call $fill (local.get $size)))
       (call $print (call $stdout) (local.get $at) (local.get $size) (i32.const 0)))
@@ -152,6 +168,7 @@
   (func (export "kv-value") (param "size" u32) (canon lift (core func $i "kv-value")))
   (func (export "tool-name") (param "size" u32) (canon lift (core func $i "tool-name")))
   (func (export "tool-arguments") (param "size" u32) (canon lift (core func $i "tool-arguments")))
+  (func (export "tool-values") (param "count" u32) (canon lift (core func $i "tool-values")))
   (func (export "stream") (param "size" u32) (canon lift (core func $i "stream")))
   (func (export "file") (param "size" u32) (canon lift (core func $i "file")))
   (func (export "header-name") (param "size" u32) (canon lift (core func $i "header-name")))
