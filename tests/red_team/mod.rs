@@ -8,6 +8,7 @@ mod alone;
 mod arguments;
 mod canary;
 mod cpu;
+mod crossing;
 mod files;
 mod guard;
 mod host_calls;

@@ -140,7 +140,7 @@ fn check(
     }
     let grant = above.map_or_else(|| known.grant.clone(), |above| Arc::new(known.grant.meet(&above.grant)));
     let granted = &grant.limits;
-    let limits = call.budget.as_ref().map_or_else(|| granted.clone(), |budget| granted.meet(budget));
+    let mut limits = call.budget.as_ref().map_or_else(|| granted.clone(), |budget| granted.meet(budget));
     let arguments = call.arguments.parse(&limits).map_err(|error| unreadable(&error))?;
     let passed = Passed::check(signature, known.fast.as_ref(), &arguments, &limits).map_err(|error| {
         let problems = match error {
@@ -155,6 +155,9 @@ fn check(
         Box::new(Failure::new(Kind::InvalidArgument, message).problems(problems))
     })?;
     drop(arguments);
+    if above.is_some() {
+        limits = passed.beside(limits);
+    }
     Ok(Checked { component, tool, known, grant, limits, passed })
 }
 
@@ -217,7 +220,7 @@ async fn guest(
     let mut session = Session::new(&prepared, state, checked.limits, deadline, ledger, ticking);
     let entry = &checked.component.tools[checked.tool];
     let ended = match &entry.signature {
-        Ok(signature) => session.invoke(&prepared, checked.tool, signature, checked.passed).await,
+        Ok(signature) => session.invoke(&prepared, checked.tool, signature, checked.known.cost, checked.passed).await,
         Err(not) => Err(not_callable(entry, not)),
     };
     let ledger = session.finish();

@@ -5,9 +5,10 @@
 
 use async_trait::async_trait;
 use toolcell_core::failure::{Problem, Question};
+use toolcell_core::json::Json;
 use toolcell_core::receipt::Used;
 use toolcell_core::{Failure, Kind, Limit, Limits};
-use wasmtime::component::{Linker, LinkerInstance};
+use wasmtime::component::{Linker, LinkerInstance, Val};
 use wasmtime::{AsContextMut, StoreContextMut};
 
 use super::CallState;
@@ -15,6 +16,7 @@ use super::crossing::Door;
 use super::functions::FunctionId;
 use super::offers::{toolbox, types};
 use super::tally::Tally;
+use crate::lifting;
 
 /// Who runs the tools that a call calls. The host gives one to each call that may call any.
 #[async_trait]
@@ -47,6 +49,10 @@ pub enum NoResult {
 const CALL: FunctionId = FunctionId::of("toolcell:host/toolbox", "call");
 
 const NO_TOOLBOX: &str = "this call may not call other tools; request them in the manifest under `tools`, and allow them by `call` in a rule";
+
+/// What one value of arguments takes while it is checked: as JSON, and as the engine's value made of it, each in a vector
+/// that has doubled.
+const READ_VALUE: u64 = 2 * (size_of::<Json<'_>>() + size_of::<Val>()) as u64;
 
 type Answer = Result<String, toolbox::Error>;
 
@@ -82,7 +88,7 @@ async fn call(mut store: StoreContextMut<'_, CallState>, tool: String, arguments
     if callees.tally().charge().is_err() {
         return Err(state.budget.over(Limit::NestedCalls).into());
     }
-    let left = left(state, fuel);
+    let left = left(state, fuel, arguments.len() as u64);
     let Called { ended, used } = callees.call(tool, arguments, left).await;
     pay(store.data_mut(), &used);
     store.set_fuel(fuel.saturating_sub(used.fuel))?;
@@ -104,11 +110,17 @@ async fn call(mut store: StoreContextMut<'_, CallState>, tool: String, arguments
 /// What this call can still spend. Each limit is worth at least one, because no limit can be zero: what is really used
 /// up is met by the nested call at once. Requests and nested calls are not among them: those are charged to this call as they
 /// happen, so that not one goes out for which there is no room here.
-fn left(state: &CallState, fuel: u64) -> Limits {
+///
+/// While the nested call runs, the host holds its arguments twice: as they came, and as values. They count as memory, and of
+/// values there are no more than memory has room for.
+fn left(state: &CallState, fuel: u64, arguments: u64) -> Limits {
     let (limits, used) = (&state.budget.limits, state.used());
+    let values = limits.get(Limit::ArgumentValues);
+    let room = lifting::spare(limits.get(Limit::Memory), &state.meter) / READ_VALUE;
     let spent = [
+        (Limit::ArgumentValues, values.saturating_sub(room)),
         (Limit::Fuel, limits.get(Limit::Fuel) - fuel.min(limits.get(Limit::Fuel))),
-        (Limit::Memory, state.meter.memory_now()),
+        (Limit::Memory, state.meter.memory_now().saturating_add(arguments.saturating_mul(2))),
         (Limit::HostCalls, used.host_calls),
         (Limit::HostBytes, used.host_bytes),
         (Limit::RandomBytes, used.random_bytes),
