@@ -173,7 +173,7 @@ mod tests {
         words.dedup();
         words.extend(["abcabcabc", "bcabcaabc", "cbacba", "acbacb", "aacbb", "cabbage"].map(str::to_owned));
         for a in &words[1..] {
-            let mut measure = Measure::of(a).unwrap();
+            let mut measure = Measure::of(a).expect("short names");
             let letters: Vec<char> = a.chars().collect();
             for b in &words[1..] {
                 let whole = plain(&letters, &b.chars().collect::<Vec<_>>());
