@@ -11,7 +11,7 @@ use toolcell_core::receipt::Used;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::ends::Exhausted;
-use crate::egress::{self, BodyError, Door, EgressError, EgressSession, Notes, Over, Phase, Timeouts};
+use crate::egress::{self, BodyError, DeniedBy, Door, EgressError, EgressSession, Notes, Over, Phase, Timeouts};
 
 /// The network of one call.
 #[derive(Clone)]
@@ -162,7 +162,8 @@ impl WasiHttpHooks for Outgoing {
 impl Seen {
     fn request(&self, error: EgressError) -> HttpError {
         match error {
-            EgressError::Denied { .. } => HttpError::HttpRequestDenied,
+            EgressError::Denied { by: DeniedBy::Rules, .. } => HttpError::HttpRequestDenied,
+            EgressError::Denied { by: DeniedBy::Address, .. } => HttpError::DestinationIpProhibited,
             EgressError::BadRequest(_) | EgressError::Secret { .. } => {
                 HttpError::InternalError(Some(error.to_string()))
             }
