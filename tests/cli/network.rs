@@ -220,9 +220,10 @@ fn a_manifest_that_asks_for_less_than_a_rule_allows_is_the_ceiling() {
 #[test]
 fn a_secret_arrives_at_the_server_and_nowhere_else() {
     // It says back what it was sent, as an error that the tool would hand on.
-    let site = Site::database(|head| match head.starts_with("GET /orders") {
-        true => Answer::Sends("200 OK", &["content-type: application/json"], "[{\"id\":1}]".to_owned()),
-        false => {
+    let site = Site::database(|head| {
+        if head.starts_with("GET /orders") {
+            Answer::Sends("200 OK", &["content-type: application/json"], "[{\"id\":1}]".to_owned())
+        } else {
             let echo = serde_json::json!({ "message": head }).to_string();
             Answer::Sends("400 Bad Request", &["content-type: application/json"], echo)
         }

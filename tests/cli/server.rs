@@ -82,7 +82,7 @@ fn serve(mut stream: &TcpStream, seen: &Seen, answer: &impl Fn(&str) -> Answer) 
     match answer(&head) {
         Answer::Hangs => reader.read_to_end(&mut Vec::new()).map(drop),
         Answer::Sends(status, headers, body) => {
-            let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+            let more = headers.iter().fold(String::new(), |more, line| more + line + "\r\n");
             let length = body.len();
             write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{more}\r\n{body}")
         }

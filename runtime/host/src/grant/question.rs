@@ -107,21 +107,22 @@ impl Grant {
 fn vetted(first: &GrantedNetwork, covering: &[&GrantedNetwork], target: &Target) -> Decision {
     let named = covering.iter().filter(|entry| entry.destination.host != HostPattern::AnyPublic);
     let networks: Vec<IpNet> = named.flat_map(|entry| entry.networks.iter().copied()).collect();
-    let mut line = words::network(&first.destination, &first.methods);
-    match &target.host {
+    let line = words::network(&first.destination, &first.methods);
+    let line = match &target.host {
         Host::Ip(address) => {
             if let Err(class) = may_dial(*address, &networks) {
                 let (rule, words, reached) = (&first.rule, class.words(), class.reached_by());
                 let reason = format!("rule `{rule}` covers it, but {address} is {words}, {reached}");
                 return Decision::Refused { reasons: vec![reason] };
             }
+            line
         }
-        Host::Name(_) if networks.is_empty() => line.push_str(" (if all its addresses are public)"),
+        Host::Name(_) if networks.is_empty() => format!("{line} (if all its addresses are public)"),
         Host::Name(_) => {
             let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
-            line.push_str(&format!(" (if all its addresses are public or in {})", networks.join(", ")));
+            format!("{line} (if all its addresses are public or in {})", networks.join(", "))
         }
-    }
+    };
     Decision::Granted { rule: Some(first.rule.clone()), line }
 }
 
