@@ -11,7 +11,9 @@ use toolcell_core::receipt::Used;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::ends::{Exhausted, Fault};
-use crate::egress::{self, BodyError, Door, EgressError, EgressSession, Notes, Over, Phase, Timeouts, Unrecorded};
+use crate::egress::{
+    self, BodyError, DeniedBy, Door, EgressError, EgressSession, Notes, Over, Phase, Timeouts, Unrecorded,
+};
 
 /// The network of one call.
 #[derive(Clone)]
@@ -152,7 +154,8 @@ impl WasiHttpHooks for Outgoing {
 impl Seen {
     fn request(&self, error: EgressError) -> HttpError {
         match error {
-            EgressError::Denied { .. } => HttpError::HttpRequestDenied,
+            EgressError::Denied { by: DeniedBy::Rules, .. } => HttpError::HttpRequestDenied,
+            EgressError::Denied { by: DeniedBy::Address, .. } => HttpError::DestinationIpProhibited,
             EgressError::BadRequest(_) | EgressError::Secret { .. } => {
                 HttpError::InternalError(Some(error.to_string()))
             }

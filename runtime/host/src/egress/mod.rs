@@ -30,7 +30,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 pub use addresses::{Class, class, may_dial};
 pub use door::Door;
-pub use error::{BadRequest, BodyError, EgressError, Phase};
+pub use error::{BadRequest, BodyError, DeniedBy, EgressError, Phase};
 pub use grant::{NetworkGrant, Redact, RedactStream, Redirects, SecretGrant, SecretValue};
 pub use limits::{HttpLimits, HttpMeter, Over};
 pub use reach::{Dial, MAX_ADDRESSES, Resolver, Stream, SystemResolver, Tcp};
