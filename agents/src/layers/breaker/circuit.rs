@@ -38,11 +38,11 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             window: 20,
-            span: Duration::from_secs(60),
+            span: Duration::from_mins(1),
             minimum: 5,
             percent: 50,
             cooldown: Duration::from_secs(5),
-            longest_cooldown: Duration::from_secs(120),
+            longest_cooldown: Duration::from_mins(2),
             probes: 1,
             probe_wait: Duration::from_secs(1),
             patience: Duration::from_secs(1),
@@ -209,7 +209,7 @@ mod tests {
 
     const RULES: Rules = Rules {
         window: 4,
-        span: Duration::from_secs(60),
+        span: Duration::from_mins(1),
         minimum: 3,
         percent: 50,
         cooldown: Duration::from_secs(5),

@@ -24,8 +24,11 @@ pub struct Breaker {
     inner: Arc<dyn Layered>,
     directory: Arc<dyn Directory>,
     rules: Rules,
-    circuits: Mutex<LruCache<(Tenant, ToolId), Arc<Mutex<Circuit>>>>,
+    circuits: Mutex<LruCache<Whose, Arc<Mutex<Circuit>>>>,
 }
+
+/// Whose calls of which tool.
+type Whose = (Tenant, ToolId);
 
 /// How a tool's circuit is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -57,7 +60,7 @@ impl Breaker {
         let all: Vec<_> = circuits.iter().map(|(key, circuit)| (key.clone(), circuit.clone())).collect();
         drop(circuits);
         let now = Instant::now();
-        let view = |((tenant, tool), circuit): ((Tenant, ToolId), Arc<Mutex<Circuit>>)| {
+        let view = |((tenant, tool), circuit): (Whose, Arc<Mutex<Circuit>>)| {
             let circuit = circuit.lock().unwrap_or_else(PoisonError::into_inner);
             let ((state, open), (calls, failures)) = (circuit.state(now), circuit.counts());
             View { tenant, tool, state, calls, failures, open_ms: open.map(millis) }

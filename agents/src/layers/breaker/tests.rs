@@ -9,7 +9,7 @@ use crate::layers::{Door, Parts};
 
 const RULES: Rules = Rules {
     window: 10,
-    span: Duration::from_secs(60),
+    span: Duration::from_mins(1),
     minimum: 4,
     percent: 50,
     cooldown: Duration::from_secs(5),

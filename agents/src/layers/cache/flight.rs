@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use toolcell_core::{Failure, Kind, Limit, Limits, ToolCall};
-use toolcell_core::{Tenant, UnixMillis};
+use toolcell_core::{CallId, Failure, Kind, Limit, Limits, Recovery, Tenant, ToolCall, UnixMillis};
 
 use super::key::Key;
 use super::shelf::Made;
@@ -43,7 +42,7 @@ pub(super) enum Landed {
 /// A failure, and how far its call could have gone.
 pub(super) struct Fell {
     pub(super) failure: Box<Failure>,
-    pub(super) call: toolcell_core::CallId,
+    pub(super) call: CallId,
     reach: Reach,
 }
 
@@ -78,7 +77,7 @@ impl Fell {
         match self.failure.kind {
             Kind::Limit(limit) => self.reach.limit(limit) >= own.limit(limit) && self.reach.until() >= own.until(),
             // Nobody tried on where the deadline was too near.
-            _ => self.reach.until() >= own.until() || self.failure.recovery != toolcell_core::Recovery::Retry,
+            _ => self.reach.until() >= own.until() || self.failure.recovery != Recovery::Retry,
         }
     }
 }
@@ -119,13 +118,10 @@ impl Flights {
 impl Seat<'_> {
     /// Waits until this call leads or another has landed.
     pub(super) async fn wait(&self) -> Part<'_> {
-        loop {
-            match (self.flight.turn.acquire().await, self.flight.landed.get()) {
-                (_, Some(landed)) => return Part::Shares(landed.clone()),
-                (Ok(permit), None) => return Part::Leads(permit),
-                // It is closed only after it has landed.
-                (Err(_), None) => tokio::task::yield_now().await,
-            }
+        let permit = self.flight.turn.acquire().await;
+        match self.flight.landed.get() {
+            Some(landed) => Part::Shares(landed.clone()),
+            None => Part::Leads(permit.expect("a flight is closed only when it has landed")),
         }
     }
 

@@ -20,11 +20,11 @@ use toolcell_core::{
     Verdict,
 };
 
-use self::flight::{Course, Fell, Flights, Landed, Part};
+use self::flight::{Course, Fell, Flights, Landed, Part, Seat};
 use self::key::Key;
 pub use self::shelf::{Caps, Counts};
 use self::shelf::{Made, Shelf};
-use super::cancel::{Cancels, cancelled};
+use super::cancel::{Cancels, Underway, cancelled};
 use super::{CallOptions, Layered, deadline, millis, timeout};
 
 /// The operator's rules.
@@ -58,7 +58,7 @@ impl Default for Rules {
         Self {
             effects: Effects::ReadOnly,
             secrets: Secrets::Pass,
-            keep_for: Duration::from_secs(300),
+            keep_for: Duration::from_mins(5),
             largest_arguments: 256 << 10,
             caps: Caps { entries: 10_000, bytes: 256 * MIB, tenant_entries: 5_000, tenant_bytes: 128 * MIB },
         }
@@ -131,8 +131,8 @@ impl Cache {
         call: ToolCall,
         options: &CallOptions,
         events: &dyn Events,
-        underway: &super::cancel::Underway<'_>,
-        seat: &flight::Seat<'_>,
+        underway: &Underway<'_>,
+        seat: &Seat<'_>,
         (card, key): (&Card, &Key),
     ) -> Outcome {
         self.shelf().count(&key.tool).misses += 1;

@@ -53,7 +53,7 @@ impl Made {
 pub struct Counts {
     /// Calls that found a result.
     pub hits: u64,
-    /// Calls that shared another call's result while that was under way.
+    /// Calls that shared what another call came to, its failure included, while that was under way.
     pub joins: u64,
     /// Calls that had to be made.
     pub misses: u64,

@@ -18,6 +18,7 @@ use toolcell_core::{
 pub use self::rules::{Attempts, CATEGORIES, Category, MOST_ATTEMPTS, Row, Rules};
 use super::cancel::{Cancels, cancelled};
 use super::{CallOptions, Layered, Turn, deadline, micros, millis, turn};
+use crate::plan::Criticality;
 
 /// Makes a call again that may work later.
 pub struct Retry {
@@ -48,7 +49,7 @@ impl Retry {
         call: &ToolCall,
         made: u32,
         outcome: &mut Outcome,
-        criticality: crate::plan::Criticality,
+        criticality: Criticality,
         spread: Duration,
         until: Option<Instant>,
     ) -> Option<Duration> {
@@ -65,7 +66,7 @@ impl Retry {
             ));
             return None;
         }
-        let wait = asked + spread;
+        let wait = asked.saturating_add(spread);
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| wait >= left) {
             let (wait, left) = (wait.as_millis(), left.unwrap_or_default().as_millis());
@@ -169,7 +170,7 @@ fn failure_of(verdict: &mut Verdict) -> Option<&mut Failure> {
 
 /// The part of a span that a number is of all numbers.
 fn fraction(span: Duration, number: u64) -> Duration {
-    let nanos = span.as_nanos().min(u128::from(u64::MAX)) * u128::from(number) >> 64;
+    let nanos = (span.as_nanos().min(u128::from(u64::MAX)) * u128::from(number)) >> 64;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 

@@ -31,7 +31,7 @@ impl Default for Rules {
             attempts: std::array::from_fn(|n| (CATEGORIES[n].category, CATEGORIES[n].attempts)),
             first_wait: Duration::from_millis(100),
             longest_wait: Duration::from_secs(10),
-            longest_asked: Duration::from_secs(60),
+            longest_asked: Duration::from_mins(1),
             keyed: BTreeSet::new(),
         }
     }

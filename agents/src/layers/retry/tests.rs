@@ -6,7 +6,6 @@ use toolcell_core::{Kind, Limit, Silent, UnixMillis};
 use super::*;
 use crate::layers::scripted::{Play, Script, call, failing, in_virtual_time, later, parts, polled};
 use crate::layers::{Door, Parts, Spent};
-use crate::plan::Criticality;
 
 fn retry(script: &Arc<Script>, rules: Rules) -> Retry {
     let Parts { toolbox, directory, clock } = parts(script);
@@ -193,7 +192,7 @@ proptest! {
             let (kind, after, took) = kinds[n];
             let (kind, waited) = (KINDS[kind], pair[1].0 - pair[0].0);
             prop_assert!(waited >= Duration::from_millis(after.unwrap_or_default() + took));
-            prop_assert!((n as u32) + 1 < rules.attempts(kind, criticality));
+            prop_assert!(n + 1 < rules.attempts(kind, criticality) as usize);
             let may = matches!(tool, "shop.read" | "shop.put") || Category::of(kind).nothing_done();
             prop_assert!(may, "{tool} after {kind}");
             let again = matches!(turn(&Outcome::unsealed(Verdict::of(Failure::new(kind, "no")))), Turn::Again { .. });

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use toolcell_core::failure::Question;
-use toolcell_core::{Failure, Kind, Limit, ResultText, Silent, Then, UnixMillis};
+use toolcell_core::{Arguments, Failure, Kind, Limit, ResultText, Silent, Then, UnixMillis};
 
 use super::*;
 use crate::layers::Spent;
@@ -77,6 +78,25 @@ async fn nothing_is_put_in_the_place_of_a_cancellation() {
     assert!(outcome.receipt.is_some(), "the toolbox had the time to seal it");
 }
 
+#[test]
+fn a_wish_from_another_thread_is_never_lost() {
+    let script = Script::new([], Play::Hangs);
+    let stack = stack(&script, &Layer::ALL);
+    let asks = (0..200).map(|n| {
+        let mut call = call(n, if n % 2 == 0 { "shop.read" } else { "shop.buy" });
+        call.arguments = Arguments::from_text((n % 7).to_string()).expect("small");
+        stack.call(call, &Silent)
+    });
+    let outcomes = std::thread::scope(|scope| {
+        // Some wishes come before the call has reached the toolbox, some after.
+        scope.spawn(|| (0..200).for_each(|n| while !stack.cancel(CallId(n)) {}));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(futures_util::future::join_all(asks))
+    });
+    assert!(outcomes.iter().all(|outcome| outcome.verdict.name() == "cancelled"));
+    assert_eq!(script.running(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_attempt_has_its_own_time_and_counts_against_the_tool() {
     let script = Script::new([Play::Hangs], later(300, Play::Gives("1")));
@@ -121,6 +141,23 @@ async fn a_call_that_ended_while_it_was_being_stopped_keeps_its_own_end() {
     let stack = stack(&script, &[Layer::Timeout]);
     let options = CallOptions { timeout: Some(Duration::from_millis(100)), ..CallOptions::default() };
     assert_eq!(text(&stack.call_with(call(1, "shop.buy"), &options, &Silent).await), Some("1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_tool_is_called_seldom_however_many_ask() {
+    let script = Script::new([], later(20, failing(Kind::Unavailable)));
+    let stack = stack(&script, &Layer::ALL);
+    let asks = (0..300).map(|n| {
+        let mut call = call(n, "shop.read");
+        call.arguments = Arguments::from_text(n.to_string()).expect("small");
+        stack.call(call, &Silent)
+    });
+    let began = tokio::time::Instant::now();
+    let outcomes: Vec<Outcome> = futures_util::stream::iter(asks).buffer_unordered(8).collect().await;
+    assert!(outcomes.iter().all(|outcome| outcome.verdict.failure().is_some_and(|one| one.kind == Kind::Unavailable)));
+    // Eight went out before the first was back; after that one probe at a time, each after a longer pause than the last.
+    let pauses = began.elapsed().as_secs() / 5;
+    assert!((script.calls() as u64) < 8 + pauses && script.calls() < 40, "{} in {:?}", script.calls(), began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
