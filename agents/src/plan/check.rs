@@ -194,7 +194,8 @@ impl Cards {
             let trail = &Trail::Item(&in_steps, n);
             let card = self.of_step[n].map(|card| &*self.cards[card].card);
             let mut fit = Fit { reader, results: self, item: Item::Unknown };
-            if let Some(over) = node.member("for-each") {
+            // Where it is no list, that was told already.
+            if let Some(over) = node.member("for-each").filter(|_| self.goes_over[n]) {
                 fit.check(over, &list, &Trail::Member(trail, "for-each"));
                 fit.item = self.item(over, reader);
             }
@@ -202,7 +203,8 @@ impl Cards {
                 condition(&fit, when, &number, &Trail::Member(trail, "when"));
             }
             if let Some(key) = node.member("key") {
-                fit.check(key, &text, &Trail::Member(trail, "key"));
+                let takes = if matches!(form(key, reader), Ok(Form::Plain | Form::Literal(_))) { ANY } else { &text };
+                fit.check(key, takes, &Trail::Member(trail, "key"));
             }
             let takes = card.map_or(ANY, |card| &*card.arguments);
             match node.member("arguments") {
