@@ -21,7 +21,8 @@ pub fn canonical(plan: &Plan) -> String {
         out.raw("concurrency", &plan.concurrency.to_string());
     }
     out.span("deadline", plan.deadline);
-    let budget = [("calls", plan.budget.calls), ("fuel", plan.budget.fuel), ("http-requests", plan.budget.http_requests)];
+    let budget =
+        [("calls", plan.budget.calls), ("fuel", plan.budget.fuel), ("http-requests", plan.budget.http_requests)];
     if budget.iter().any(|(_, value)| value.is_some()) {
         out.name("budget");
         out.text.push('{');

@@ -137,8 +137,8 @@ fn sort(plan: &mut Plan, order: &[usize]) {
 
 /// What is known of the tools of a plan. Each distinct tool is asked for once.
 struct Cards {
-    cards: Vec<Known>,
-    /// For each step the place of its tool in `cards`.
+    known: Vec<Known>,
+    /// For each step the place of its tool in `known`.
     of_step: Vec<Option<usize>>,
     goes_over: Vec<bool>,
 }
@@ -151,7 +151,7 @@ struct Known {
 
 impl Results for Cards {
     fn schema(&self, step: usize) -> Option<&Schema> {
-        let known = &self.cards[(*self.of_step.get(step)?)?];
+        let known = &self.known[(*self.of_step.get(step)?)?];
         Some(if self.goes_over[step] { &known.list } else { &*known.card.result })
     }
 }
@@ -159,15 +159,15 @@ impl Results for Cards {
 impl Cards {
     fn of(reader: &Reader<'_, '_>, steps: &[Step], tools: Option<(&dyn Directory, &Tenant)>) -> Self {
         let goes_over = steps.iter().map(|step| step.for_each.is_some()).collect();
-        let mut own = Self { cards: Vec::new(), of_step: vec![None; steps.len()], goes_over };
+        let mut own = Self { known: Vec::new(), of_step: vec![None; steps.len()], goes_over };
         let Some((directory, tenant)) = tools else { return own };
         let mut asked: HashMap<&str, Result<usize, String>> = HashMap::new();
         for (n, step) in steps.iter().enumerate().filter(|(_, step)| !step.tool.is_empty()) {
             let answer = asked.entry(&step.tool).or_insert_with(|| match directory.card(&step.tool, tenant) {
                 Ok(card) => {
                     let list = json!({"type": "array", "items": &*card.result});
-                    own.cards.push(Known { card, list });
-                    Ok(own.cards.len() - 1)
+                    own.known.push(Known { card, list });
+                    Ok(own.known.len() - 1)
                 }
                 Err(failure) => Err(failure.hints.iter().fold(failure.message, |message, hint| message + "; " + hint)),
             });
@@ -192,7 +192,7 @@ impl Cards {
         let in_steps = Trail::Member(&Trail::Root, "step");
         for (n, node) in reader.steps().iter().enumerate().take(self.of_step.len()) {
             let trail = &Trail::Item(&in_steps, n);
-            let card = self.of_step[n].map(|card| &*self.cards[card].card);
+            let card = self.of_step[n].map(|card| &*self.known[card].card);
             let mut fit = Fit { reader, results: self, item: Item::Unknown };
             // Where it is no list, that was told already.
             if let Some(over) = node.member("for-each").filter(|_| self.goes_over[n]) {
@@ -208,6 +208,10 @@ impl Cards {
             }
             let takes = card.map_or(ANY, |card| &*card.arguments);
             match node.member("arguments") {
+                // Told where they were read.
+                Some(arguments)
+                    if matches!(form(arguments, reader), Ok(Form::Plain))
+                        && !matches!(arguments.value, Value::Object(_)) => {}
                 Some(arguments) => fit.check(arguments, takes, &Trail::Member(trail, "arguments")),
                 None => {
                     let none = Node { at: node.at, value: Value::Object(Vec::new()) };

@@ -41,11 +41,20 @@ const MAX_NAME: usize = toolcell_core::tool::MAX_TOOL_ID;
 /// The longest description, in bytes.
 const MAX_DESCRIPTION: usize = 4_096;
 
-const PLAN: &[&str] = &[
-    "$schema", "name", "description", "concurrency", "deadline", "input", "output", "budget", "step",
-];
+const PLAN: &[&str] =
+    &["$schema", "name", "description", "concurrency", "deadline", "input", "output", "budget", "step"];
 const STEP: &[&str] = &[
-    "id", "tool", "needs", "for-each", "each-concurrency", "when", "timeout", "fallback", "criticality", "key", "answer-at",
+    "id",
+    "tool",
+    "needs",
+    "for-each",
+    "each-concurrency",
+    "when",
+    "timeout",
+    "fallback",
+    "criticality",
+    "key",
+    "answer-at",
     "arguments",
 ];
 
@@ -80,12 +89,11 @@ impl<'n, 't> Reader<'n, 't> {
         let (root, trail) = (self.root, Trail::Root);
         self.table(root, &trail, "a plan", PLAN);
         let at = |key| root.member(key);
-        let name = match at("name") {
-            Some(node) => self.text(node, &Trail::Member(&trail, "name"), MAX_NAME).unwrap_or_default(),
-            None => {
-                self.refuse(root, &trail, || "`name` is missing: write `name = \"…\"`".to_owned());
-                ""
-            }
+        let name = if let Some(node) = at("name") {
+            self.text(node, &Trail::Member(&trail, "name"), MAX_NAME).unwrap_or_default()
+        } else {
+            self.refuse(root, &trail, || "`name` is missing: write `name = \"…\"`".to_owned());
+            ""
         };
         if let Some(steps) = at("step") {
             self.take_ids(steps, &Trail::Member(&trail, "step"));
@@ -99,7 +107,8 @@ impl<'n, 't> Reader<'n, 't> {
         let description =
             description.and_then(|node| self.text(node, &Trail::Member(&trail, "description"), MAX_DESCRIPTION));
         let output = at("output").and_then(|node| {
-            const NONE: Items = Items::Unknown("`output` goes over no list: only `$input` and `$result` mean something here");
+            const NONE: Items =
+                Items::Unknown("`output` goes over no list: only `$input` and `$result` mean something here");
             self.template(node, &Trail::Member(&trail, "output"), NONE, &mut Vec::new())
         });
         let input = at("input").and_then(|node| self.known(node, &Trail::Member(&trail, "input"), "`input`"));
@@ -110,9 +119,9 @@ impl<'n, 't> Reader<'n, 't> {
             concurrency: at("concurrency")
                 .and_then(|node| self.concurrency(node, &Trail::Member(&trail, "concurrency")))
                 .unwrap_or(DEFAULT_CONCURRENCY),
-            deadline: at("deadline")
-                .and_then(|node| self.span(node, &Trail::Member(&trail, "deadline"), MAX_DEADLINE)),
-            budget: at("budget").map_or_else(Budget::default, |node| self.budget(node, &Trail::Member(&trail, "budget"))),
+            deadline: at("deadline").and_then(|node| self.span(node, &Trail::Member(&trail, "deadline"), MAX_DEADLINE)),
+            budget: at("budget")
+                .map_or_else(Budget::default, |node| self.budget(node, &Trail::Member(&trail, "budget"))),
             output,
             input: input.map(Into::into),
         }
@@ -126,7 +135,10 @@ impl<'n, 't> Reader<'n, 't> {
             }
             Value::Array(steps) if steps.len() > MAX_STEPS => {
                 self.refuse(node, trail, || {
-                    format!("there are {} steps; a plan has at most {MAX_STEPS}: go over a list with `for-each`", steps.len())
+                    format!(
+                        "there are {} steps; a plan has at most {MAX_STEPS}: go over a list with `for-each`",
+                        steps.len()
+                    )
                 });
             }
             Value::Array(_) => {}
@@ -162,11 +174,8 @@ impl<'n, 't> Reader<'n, 't> {
         };
         let Some(members) = self.table(node, trail, "a step", STEP) else { return step };
         let goes_over = node.member("for-each").is_some();
-        let items = if goes_over {
-            Items::Known
-        } else {
-            Items::Unknown("there is no item here: the step has no `for-each`")
-        };
+        let items =
+            if goes_over { Items::Known } else { Items::Unknown("there is no item here: the step has no `for-each`") };
         let mut refers = Vec::new();
         for required in ["id", "tool"] {
             if node.member(required).is_none() {
@@ -186,8 +195,6 @@ impl<'n, 't> Reader<'n, 't> {
                 "each-concurrency" if !goes_over => {
                     self.refuse(value, trail, || "`each-concurrency` goes with `for-each`: remove it".to_owned());
                 }
-                // Read below, once `for-each` is there.
-                "each-concurrency" => {}
                 "when" => {
                     const ONCE: Items = Items::Unknown(
                         "`when` is asked once for the step, before its list is known: only `$input` and `$result` mean something here",
@@ -212,7 +219,7 @@ impl<'n, 't> Reader<'n, 't> {
                         step.arguments = arguments;
                     }
                 }
-                // Told above.
+                // Told above, or read below once `for-each` is there.
                 _ => {}
             }
         }
@@ -284,7 +291,8 @@ impl<'n, 't> Reader<'n, 't> {
         };
         if !list {
             self.refuse(node, trail, || {
-                "`for-each` is a list, or a reference to one such as `{ \"$result\" = \"step\", pointer = \"/items\" }`".to_owned()
+                "`for-each` is a list, or a reference to one such as `{ \"$result\" = \"step\", pointer = \"/items\" }`"
+                    .to_owned()
             });
             return None;
         }
@@ -306,7 +314,8 @@ impl<'n, 't> Reader<'n, 't> {
             });
         } else if goes_over && !self.speaks_of_items(node) {
             self.refuse(node, trail, || {
-                "every item would have the same key, and so be the same call: put `$item` or `$index` into the key".to_owned()
+                "every item would have the same key, and so be the same call: put `$item` or `$index` into the key"
+                    .to_owned()
             });
         }
     }
@@ -327,9 +336,14 @@ impl<'n, 't> Reader<'n, 't> {
     /// A person's answer goes into a member of something that the arguments have, or of what a reference gives.
     fn answer_at(&self, node: &'n Node<'t>, trail: &Trail<'_>, arguments: Option<&Node<'t>>) -> Option<&'n str> {
         let text = self.text(node, trail, usize::MAX)?;
-        let Some((last, into)) = tokens(text).as_deref().and_then(<[String]>::split_last).map(|(l, i)| (l.clone(), i.to_vec())) else {
+        let Some((last, into)) =
+            tokens(text).as_deref().and_then(<[String]>::split_last).map(|(l, i)| (l.clone(), i.to_vec()))
+        else {
             self.refuse(node, trail, || {
-                format!("`{}` is no place in the arguments: write a JSON pointer such as \"/confirmation\"", shown(text, SHOWN))
+                format!(
+                    "`{}` is no place in the arguments: write a JSON pointer such as \"/confirmation\"",
+                    shown(text, SHOWN)
+                )
             });
             return None;
         };
@@ -420,7 +434,13 @@ impl<'n, 't> Reader<'n, 't> {
     }
 
     /// A table of which every key is known. `what` names it in messages: "a step".
-    pub(super) fn table<'m>(&self, node: &'m Node<'t>, trail: &Trail<'_>, what: &str, known: &[&str]) -> Option<&'m [Member<'t>]> {
+    pub(super) fn table<'m>(
+        &self,
+        node: &'m Node<'t>,
+        trail: &Trail<'_>,
+        what: &str,
+        known: &[&str],
+    ) -> Option<&'m [Member<'t>]> {
         let Value::Object(members) = &node.value else {
             self.refuse(node, trail, || format!("{what} is a table, not {}", node.what()));
             return None;

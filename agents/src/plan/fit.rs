@@ -64,16 +64,15 @@ impl Fit<'_, '_, '_> {
         }
         if holes == Holes::Meant {
             match form(node, self.reader) {
-                // Told where the template was read.
-                Err(_) => return,
                 Ok(Form::Plain) => {}
                 Ok(Form::Literal(inner)) => {
                     return self.fit(inner, schema, &Trail::Member(trail, "$literal"), Holes::None, out);
                 }
-                Ok(Form::Input(_)) => return,
-                Ok(Form::Index) => return self.typed(reach::INTEGER, "`$index` is", node, schema, trail, out),
+                // Anything, or told where the template was read.
+                Ok(Form::Input(_)) | Err(_) => return,
+                Ok(Form::Index) => return typed(reach::INTEGER, "`$index` is", node, schema, trail, out),
                 Ok(Form::Text(parts)) => {
-                    self.typed(reach::STRING, "`$text` makes", node, schema, trail, out);
+                    typed(reach::STRING, "`$text` makes", node, schema, trail, out);
                     let trail = Trail::Member(trail, "$text");
                     for (n, part) in parts.iter().enumerate() {
                         self.fit(part, &Schema::Bool(true), &Trail::Item(&trail, n), Holes::Meant, out);
@@ -101,7 +100,8 @@ impl Fit<'_, '_, '_> {
         let (is, takes) = (type_of(node), reach::types(schema));
         if is & takes == 0 {
             if !keywords.contains_key("oneOf") && !keywords.contains_key("anyOf") {
-                let mut misfit = misfit(node, trail, format!("here stands {}, not {}", reach::words(takes), node.what()));
+                let mut misfit =
+                    misfit(node, trail, format!("here stands {}, not {}", reach::words(takes), node.what()));
                 misfit.other_type = true;
                 out.push(misfit);
             }
@@ -124,9 +124,13 @@ impl Fit<'_, '_, '_> {
             if misfits.is_empty() {
                 return;
             }
-            let wanted = branch.get("const").into_iter().chain(branch.get("enum").and_then(Schema::as_array).into_iter().flatten());
+            let wanted = branch
+                .get("const")
+                .into_iter()
+                .chain(branch.get("enum").and_then(Schema::as_array).into_iter().flatten());
             names.extend(wanted.filter_map(Schema::as_str));
-            let mut keys = branch.get("required").and_then(Schema::as_array).into_iter().flatten().filter_map(Schema::as_str);
+            let mut keys =
+                branch.get("required").and_then(Schema::as_array).into_iter().flatten().filter_map(Schema::as_str);
             let one_member = matches!(&node.value, Value::Object(members) if members.len() == 1);
             let meant = match &node.value {
                 Value::Object(_) if one_member => keys.any(|key| node.member(key).is_some()),
@@ -144,7 +148,11 @@ impl Fit<'_, '_, '_> {
         }
         if let (Some(text), false) = (node.as_str(), names.is_empty()) {
             let meant = self.reader.nearest.or_all(text, &names);
-            out.push(misfit(node, trail, format!("`{}` is none of the values that may stand here{meant}", shown(text, SHOWN))));
+            out.push(misfit(
+                node,
+                trail,
+                format!("`{}` is none of the values that may stand here{meant}", shown(text, SHOWN)),
+            ));
         } else if let Some(nearest) = nearest {
             out.extend(nearest);
         } else {
@@ -178,7 +186,14 @@ impl Fit<'_, '_, '_> {
     }
 
     /// What a list or table holds.
-    fn inside(&self, node: &Node<'_>, keywords: Option<&Map<String, Schema>>, trail: &Trail<'_>, holes: Holes, out: &mut Vec<Misfit>) {
+    fn inside(
+        &self,
+        node: &Node<'_>,
+        keywords: Option<&Map<String, Schema>>,
+        trail: &Trail<'_>,
+        holes: Holes,
+        out: &mut Vec<Misfit>,
+    ) {
         const ANY: &Schema = &Schema::Bool(true);
         let keyword = |name: &str| keywords.and_then(|keywords| keywords.get(name));
         match &node.value {
@@ -234,14 +249,15 @@ impl Fit<'_, '_, '_> {
         }
     }
 
-    fn typed(&self, gives: u8, what: &str, node: &Node<'_>, schema: &Schema, trail: &Trail<'_>, out: &mut Vec<Misfit>) {
-        let takes = reach::types(schema);
-        if gives & takes == 0 {
-            out.push(misfit(node, trail, format!("{what} {}, and here stands {}", reach::words(gives), reach::words(takes))));
-        }
-    }
-
-    fn result(&self, name: &str, pointer: &str, node: &Node<'_>, schema: &Schema, trail: &Trail<'_>, out: &mut Vec<Misfit>) {
+    fn result(
+        &self,
+        name: &str,
+        pointer: &str,
+        node: &Node<'_>,
+        schema: &Schema,
+        trail: &Trail<'_>,
+        out: &mut Vec<Misfit>,
+    ) {
         let Some(step) = self.reader.ids.get(name).copied() else { return };
         let path = tokens(pointer).unwrap_or_default();
         let spot = node.member("pointer").unwrap_or(node);
@@ -251,17 +267,25 @@ impl Fit<'_, '_, '_> {
         if let Some(fallback) = told.and_then(|step| step.member("fallback")).filter(|_| !goes_over)
             && find(fallback.member("$literal").unwrap_or(fallback), &path).is_none()
         {
-            out.push(misfit(spot, trail, format!("the fallback of `{}` has nothing at `{}`", shown(name, SHOWN), shown(pointer, SHOWN))));
+            out.push(misfit(
+                spot,
+                trail,
+                format!("the fallback of `{}` has nothing at `{}`", shown(name, SHOWN), shown(pointer, SHOWN)),
+            ));
             return;
         }
         let Some(from) = self.results.schema(step) else { return };
         match reach::reach(from, &path) {
             Reach::Unknown => {}
-            Reach::Schemas(found) => self.comes(&found, &format!("the result of `{}`", shown(name, SHOWN)), node, schema, trail, out),
+            Reach::Schemas(found) => {
+                comes(&found, &format!("the result of `{}`", shown(name, SHOWN)), node, schema, trail, out);
+            }
             Reach::Never(token, names) => {
-                let mut message = format!("the result of `{}` never has `{}`", shown(name, SHOWN), shown(pointer, SHOWN));
+                let mut message =
+                    format!("the result of `{}` never has `{}`", shown(name, SHOWN), shown(pointer, SHOWN));
                 if goes_over && token.parse::<usize>().is_err() {
-                    message.push_str("; it is a list of results, one for each item, so a place such as `/0` comes first");
+                    message
+                        .push_str("; it is a list of results, one for each item, so a place such as `/0` comes first");
                 } else if !names.is_empty() {
                     message.push_str(&self.reader.nearest.or_all(&token, &names));
                 }
@@ -292,39 +316,59 @@ impl Fit<'_, '_, '_> {
                         }
                         out.push(misfit(node, trail, message));
                     }
-                    None => self.comes(&found, "the item", node, schema, trail, out),
+                    None => comes(&found, "the item", node, schema, trail, out),
                 }
             }
             Item::Nodes(items) => {
                 for (n, item) in items.iter().enumerate().take(MAX_ITEMS_TRIED) {
                     let Ok(Form::Plain) = form(item, self.reader) else { continue };
                     let Some(value) = find(item, &path) else {
-                        out.push(misfit(node, trail, format!("item {n} of the list has nothing at `{}`", shown(pointer, SHOWN))));
+                        out.push(misfit(
+                            node,
+                            trail,
+                            format!("item {n} of the list has nothing at `{}`", shown(pointer, SHOWN)),
+                        ));
                         return;
                     };
                     let mut misfits = Vec::new();
                     self.fit(value, schema, trail, Holes::Meant, &mut misfits);
                     if let Some(first) = misfits.into_iter().next() {
-                        out.push(misfit(node, trail, format!("item {n} of the list does not fit here: {}", first.message)));
+                        out.push(misfit(
+                            node,
+                            trail,
+                            format!("item {n} of the list does not fit here: {}", first.message),
+                        ));
                         return;
                     }
                 }
             }
         }
     }
+}
 
-    /// Tells where nothing of what a reference can give fits.
-    fn comes(&self, found: &[&Schema], what: &str, node: &Node<'_>, schema: &Schema, trail: &Trail<'_>, out: &mut Vec<Misfit>) {
-        let mut why = None;
-        for given in found {
-            match reach::never(given, schema, 8) {
-                Some(reason) => why = Some(reason),
-                None => return,
-            }
+/// Tells where a hole of one type stands for another.
+fn typed(gives: u8, what: &str, node: &Node<'_>, schema: &Schema, trail: &Trail<'_>, out: &mut Vec<Misfit>) {
+    let takes = reach::types(schema);
+    if gives & takes == 0 {
+        out.push(misfit(
+            node,
+            trail,
+            format!("{what} {}, and here stands {}", reach::words(gives), reach::words(takes)),
+        ));
+    }
+}
+
+/// Tells where nothing of what a reference can give fits.
+fn comes(found: &[&Schema], what: &str, node: &Node<'_>, schema: &Schema, trail: &Trail<'_>, out: &mut Vec<Misfit>) {
+    let mut why = None;
+    for given in found {
+        match reach::never(given, schema, 8) {
+            Some(reason) => why = Some(reason),
+            None => return,
         }
-        if let Some(why) = why {
-            out.push(misfit(node, trail, format!("{what} cannot stand here: {why}")));
-        }
+    }
+    if let Some(why) = why {
+        out.push(misfit(node, trail, format!("{what} cannot stand here: {why}")));
     }
 }
 
@@ -386,7 +430,9 @@ fn scalar(node: &Node<'_>, keywords: &Map<String, Schema>, trail: &Trail<'_>, ou
 /// Whether a text has the form of one of the patterns that the schemas of tools use; none of another pattern.
 fn matches(text: &str, pattern: &str) -> Option<bool> {
     let decimal = |digits: &str, most: usize| {
-        digits.len() <= most && digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || (!digits.is_empty() && !digits.starts_with('0')))
+        digits.len() <= most
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && (digits == "0" || (!digits.is_empty() && !digits.starts_with('0')))
     };
     match pattern {
         "^(NaN|-?Infinity)$" => Some(matches!(text, "NaN" | "Infinity" | "-Infinity")),

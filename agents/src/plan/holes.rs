@@ -48,9 +48,13 @@ pub(super) fn form<'n, 't>(node: &'n Node<'t>, reader: &Reader<'_, '_>) -> Resul
     let name = shown(&hole.name, SHOWN);
     if !FORMS.contains(&&*hole.name) {
         let meant = reader.nearest.or_all(&hole.name, FORMS);
-        return Err((hole.spot, format!("`{name}` is no reference{meant}; `{{ \"$literal\" = … }}` keeps such a key as it is")));
+        return Err((
+            hole.spot,
+            format!("`{name}` is no reference{meant}; `{{ \"$literal\" = … }}` keeps such a key as it is"),
+        ));
     }
-    let further = members.iter().find(|other| other.name != hole.name && !(hole.name == "$result" && other.name == "pointer"));
+    let further =
+        members.iter().find(|other| other.name != hole.name && !(hole.name == "$result" && other.name == "pointer"));
     if let Some(further) = further {
         let further_name = shown(&further.name, SHOWN);
         let with = if hole.name == "$result" { "only with `pointer`" } else { "alone" };
@@ -60,9 +64,15 @@ pub(super) fn form<'n, 't>(node: &'n Node<'t>, reader: &Reader<'_, '_>) -> Resul
         Some(text) if tokens(text).is_some() => Ok(text),
         Some(text) => Err((
             value.spot(),
-            format!("`{}` is no JSON pointer: write \"\" for the whole or begin with `/`, as in \"/items/0\"", shown(text, SHOWN)),
+            format!(
+                "`{}` is no JSON pointer: write \"\" for the whole or begin with `/`, as in \"/items/0\"",
+                shown(text, SHOWN)
+            ),
         )),
-        None => Err((value.spot(), format!("write a JSON pointer in quotes here, such as \"/items/0\", not {}", value.what()))),
+        None => Err((
+            value.spot(),
+            format!("write a JSON pointer in quotes here, such as \"/items/0\", not {}", value.what()),
+        )),
     };
     match &*hole.name {
         "$literal" => Ok(Form::Literal(&hole.node)),
@@ -92,9 +102,15 @@ enum Built {
     Made(Template),
 }
 
-impl<'n, 't> Reader<'n, 't> {
+impl<'t> Reader<'_, 't> {
     /// Reads a template, and notes the steps that it refers to. None where there was a problem.
-    pub(super) fn template(&self, node: &Node<'t>, trail: &Trail<'_>, items: Items, refers: &mut Vec<usize>) -> Option<Template> {
+    pub(super) fn template(
+        &self,
+        node: &Node<'t>,
+        trail: &Trail<'_>,
+        items: Items,
+        refers: &mut Vec<usize>,
+    ) -> Option<Template> {
         self.build(node, trail, items, refers).map(|built| made(built, node))
     }
 
@@ -104,7 +120,9 @@ impl<'n, 't> Reader<'n, 't> {
         match self.build(node, trail, NOWHERE, &mut Vec::new())? {
             Built::Known => Some(known_text(node)),
             Built::Made(_) => {
-                self.refuse(node, trail, || format!("{what} is a value that is known beforehand: it has no references"));
+                self.refuse(node, trail, || {
+                    format!("{what} is a value that is known beforehand: it has no references")
+                });
                 None
             }
         }
@@ -158,7 +176,8 @@ impl<'n, 't> Reader<'n, 't> {
                     if built.iter().all(|(_, part)| matches!(part, Built::Known)) {
                         return Some(Built::Known);
                     }
-                    let made = built.into_iter().map(|(member, part)| (Arc::from(&*member.name), made(part, &member.node)));
+                    let made =
+                        built.into_iter().map(|(member, part)| (Arc::from(&*member.name), made(part, &member.node)));
                     Some(Built::Made(Template::Object(made.collect())))
                 }
                 _ => Some(Built::Known),
@@ -167,7 +186,13 @@ impl<'n, 't> Reader<'n, 't> {
     }
 
     /// Reads every part, and says whether all are known; then none of them is made.
-    fn parts(&self, parts: &[Node<'t>], trail: &Trail<'_>, items: Items, refers: &mut Vec<usize>) -> Option<(Vec<Template>, bool)> {
+    fn parts(
+        &self,
+        parts: &[Node<'t>],
+        trail: &Trail<'_>,
+        items: Items,
+        refers: &mut Vec<usize>,
+    ) -> Option<(Vec<Template>, bool)> {
         let (mut built, mut whole) = (Vec::with_capacity(parts.len()), true);
         for (n, part) in parts.iter().enumerate() {
             match self.build(part, &Trail::Item(trail, n), items, refers) {
@@ -186,9 +211,18 @@ impl<'n, 't> Reader<'n, 't> {
     }
 
     /// Reads a condition.
-    pub(super) fn condition(&self, node: &Node<'t>, trail: &Trail<'_>, items: Items, refers: &mut Vec<usize>) -> Option<Condition> {
+    pub(super) fn condition(
+        &self,
+        node: &Node<'t>,
+        trail: &Trail<'_>,
+        items: Items,
+        refers: &mut Vec<usize>,
+    ) -> Option<Condition> {
         const KEYS: &[&str] = &["value", "equals", "exists", "empty", "more-than", "less-than", "all", "any", "not"];
         let members = self.table(node, trail, "a condition", KEYS)?;
+        if members.iter().any(|member| !KEYS.contains(&&*member.name)) {
+            return None;
+        }
         let several = |refers: &mut Vec<usize>, name: &str, node: &Node<'t>| {
             let trail = Trail::Member(trail, name);
             match &node.value {
@@ -218,7 +252,8 @@ impl<'n, 't> Reader<'n, 't> {
             }
         }
         let mut tests = members.iter().filter(|member| TESTS.contains(&&*member.name));
-        let (Some(value), Some(test), None, 2) = (node.member("value"), tests.next(), tests.next(), members.len()) else {
+        let (Some(value), Some(test), None, 2) = (node.member("value"), tests.next(), tests.next(), members.len())
+        else {
             self.refuse(node, trail, || {
                 "a condition is `value` with one of `equals`, `exists`, `empty`, `more-than` and `less-than`, or one of \
                  `all`, `any` and `not` alone"

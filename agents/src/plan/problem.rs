@@ -233,11 +233,8 @@ fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 
 /// The bytes at which values, or the names before them, begin, in one pass over JSON that was read before.
 fn json_bytes(text: &str, spots: &[Spot]) -> Vec<usize> {
-    let mut wanted: Vec<(u32, usize)> = spots
-        .iter()
-        .enumerate()
-        .map(|(n, Spot::Name(value) | Spot::Value(value))| (*value, n))
-        .collect();
+    let mut wanted: Vec<(u32, usize)> =
+        spots.iter().enumerate().map(|(n, Spot::Name(value) | Spot::Value(value))| (*value, n)).collect();
     wanted.sort_unstable();
     let mut wanted = wanted.into_iter().peekable();
     let mut found = vec![0; spots.len()];

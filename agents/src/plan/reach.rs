@@ -41,13 +41,18 @@ fn step<'s>(schema: &'s Value, token: &str, next: &mut Vec<&'s Value>, names: &m
         *unknown |= schema.as_bool() != Some(false);
         return;
     };
-    if ["$ref", "$dynamicRef", "allOf", "if", "patternProperties", "unevaluatedProperties", "not"].iter().any(|k| keywords.contains_key(*k)) {
+    if ["$ref", "$dynamicRef", "allOf", "if", "patternProperties", "unevaluatedProperties", "not"]
+        .iter()
+        .any(|k| keywords.contains_key(*k))
+    {
         *unknown |= types(schema) != 0;
         return;
     }
     let branches = ["oneOf", "anyOf"].iter().find_map(|choice| keywords.get(*choice)?.as_array());
     if let Some(branches) = branches {
-        branches.iter().for_each(|branch| step(branch, token, next, names, unknown));
+        for branch in branches {
+            step(branch, token, next, names, unknown);
+        }
         return;
     }
     let types = types(schema);

@@ -163,13 +163,11 @@ impl ForEach {
             Json::Array(items) => Ok(items.iter().map(Json::to_text).collect()),
             other => Err(RenderError::NotAList { what: other.what() }),
         };
-        match referred(&self.over, scope, "")? {
-            Some(list) => split(list),
-            None => {
-                let text = self.over.render(scope)?;
-                split(&parsed(&text, Origin::Plan)?)
-            }
+        if let Some(list) = referred(&self.over, scope, "")? {
+            return split(list);
         }
+        let text = self.over.render(scope)?;
+        split(&parsed(&text, Origin::Plan)?)
     }
 }
 

@@ -56,7 +56,8 @@ pub(super) struct Member<'t> {
 /// Reads a file into its tree; none where it has no tree, and then there is at least one problem.
 pub(super) fn read<'t>(text: &'t str, format: Format, collected: &Collected) -> Option<Node<'t>> {
     if text.len() > MAX_BYTES {
-        collected.whole(|| format!("the file is {} bytes long; a plan has at most {} MiB", text.len(), MAX_BYTES >> 20));
+        collected
+            .whole(|| format!("the file is {} bytes long; a plan has at most {} MiB", text.len(), MAX_BYTES >> 20));
         return None;
     }
     match format {
@@ -149,12 +150,12 @@ fn toml_value<'t>(
         DeValue::Integer(integer) => {
             let digits = integer.as_str().replace('_', "");
             let number = i128::from_str_radix(digits.strip_prefix('+').unwrap_or(&digits), integer.radix()).ok();
-            match number.filter(|number| (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(number)) {
-                Some(number) => Value::Number(number.to_string().into()),
-                None => {
-                    refuse("this number does not fit 64 bits: write it as a string, if the tool takes one");
-                    Value::Null
-                }
+            if let Some(number) = number.filter(|number| (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(number))
+            {
+                Value::Number(number.to_string().into())
+            } else {
+                refuse("this number does not fit 64 bits: write it as a string, if the tool takes one");
+                Value::Null
             }
         }
         DeValue::Float(float) => {
@@ -250,9 +251,9 @@ impl<'t> Node<'t> {
             Value::Number(digits) => Json::Number(digits),
             Value::String(text) => Json::String(Cow::Borrowed(text)),
             Value::Array(items) => Json::Array(items.iter().map(Node::json).collect()),
-            Value::Object(members) => Json::Object(
-                members.iter().map(|member| (Cow::Borrowed(&*member.name), member.node.json())).collect(),
-            ),
+            Value::Object(members) => {
+                Json::Object(members.iter().map(|member| (Cow::Borrowed(&*member.name), member.node.json())).collect())
+            }
         }
     }
 }

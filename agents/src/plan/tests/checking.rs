@@ -12,13 +12,18 @@ fn wrong() -> Vec<(String, &'static str)> {
         format!("{}tool = \"web.search\"\narguments = {{ query = \"q\" }}\n[[step]]\nid = \"b\"\n{lines}\n", one(""))
     };
     let each = |lines: &str| {
-        format!("name = \"n\"\n[[step]]\nid = \"c\"\ntool = \"list.concepts\"\narguments.topic = \"t\"\n[[step]]\nid = \"b\"\n{lines}\n")
+        format!(
+            "name = \"n\"\n[[step]]\nid = \"c\"\ntool = \"list.concepts\"\narguments.topic = \"t\"\n[[step]]\nid = \"b\"\n{lines}\n"
+        )
     };
     let any = |lines: &str| one(&format!("tool = \"any.thing\"\n{lines}"));
     vec![
         ("name = \"n\"".to_owned(), "there is no step"),
         (any("").replace("name = \"n\"", ""), "`name` is missing"),
-        (any("").replace("name = \"n\"", "name = \"n\"\ninptu = 1"), "a plan has no key `inptu`; the nearest is `input`"),
+        (
+            any("").replace("name = \"n\"", "name = \"n\"\ninptu = 1"),
+            "a plan has no key `inptu`; the nearest is `input`",
+        ),
         (any("tiemout = \"1s\""), "a step has no key `tiemout`; the nearest is `timeout`"),
         (one("tool = \"web.serach\""), "no tool is called `web.serach`; did you mean `web.search`?"),
         (any("[[step]]\nid = \"a\"\ntool = \"any.thing\""), "the id `a` stands twice: step 1 has it already"),
@@ -51,7 +56,10 @@ fn wrong() -> Vec<(String, &'static str)> {
         (any("when = { vlaue = 1, exists = true }"), "a condition has no key `vlaue`; the nearest is `value`"),
         (any("answer-at = \"x\""), "`x` is no place in the arguments"),
         (any("answer-at = \"/x/y\"\narguments = { z = 1 }"), "the arguments have nothing at `/x`"),
-        (any("").replace("[[step]]", "budget = { cals = 1 }\n[[step]]"), "a budget has no key `cals`; the nearest is `calls`"),
+        (
+            any("").replace("[[step]]", "budget = { cals = 1 }\n[[step]]"),
+            "a budget has no key `cals`; the nearest is `calls`",
+        ),
         (any("").replace("[[step]]", "output = { \"$item\" = \"\" }\n[[step]]"), "`output` goes over no list"),
         (search("{ qeury = \"q\" }"), "there is no `qeury` here; the nearest is `query`"),
         (search("{ }"), "`query` is missing here"),
@@ -59,24 +67,79 @@ fn wrong() -> Vec<(String, &'static str)> {
         (search("{ query = 3 }"), "here stands a string, not a number"),
         (search("{ query = \"q\", count = 51 }"), "51 is above the most, 50"),
         (search("{ query = \"q\", count = 1.5 }"), "here stands a whole number or null, not a number"),
-        (search("{ query = \"q\", order = \"newset\" }"), "`newset` is none of the values that may stand here; the nearest is `newest`"),
+        (
+            search("{ query = \"q\", order = \"newset\" }"),
+            "`newset` is none of the values that may stand here; the nearest is `newest`",
+        ),
         (search("{ query = { \"$literal\" = { x = 1 } } }"), "here stands a string, not a table"),
         (search("{ query = \"q\", count = { \"$text\" = [\"5\"] } }"), "`$text` makes a string, and here stands"),
         (one("tool = \"text.join\"\narguments = { parts = [\"a\", 3] }"), "here stands a string, not a number"),
-        (one("tool = \"text.join\"\narguments = { parts = [], by = \"coma\" }"), "`coma` is none of the values that may stand here; the nearest is `comma`"),
-        (one("tool = \"text.join\"\narguments = { parts = [], by = { text = 3 } }"), "here stands a string, not a number"),
-        (one("tool = \"list.concepts\"\nanswer-at = \"/confirmatoin\"\narguments = { topic = \"t\" }"), "the arguments never have `confirmatoin`; the nearest is `confirmation`"),
-        (behind("tool = \"any.thing\"\narguments = { x = { \"$result\" = \"a\", pointer = \"/result\" } }"), "the result of `a` never has `/result`; the nearest is `results`"),
-        (behind("tool = \"any.thing\"\narguments = { x = { \"$result\" = \"a\", pointer = \"/results/first\" } }"), "the result of `a` never has `/results/first`"),
-        (behind("tool = \"any.thing\"\nwhen = { value = { \"$result\" = \"a\", pointer = \"/x\" }, exists = true }"), "the result of `a` never has `/x`"),
-        (behind("tool = \"any.thing\"\nfor-each = { \"$result\" = \"a\" }"), "cannot stand here: it gives a table, and here stands a list"),
-        (behind("tool = \"web.search\"\narguments = { query = { \"$result\" = \"a\", pointer = \"/results\" } }"), "it gives a list, and here stands a string"),
-        (each("tool = \"web.search\"\nfor-each = { \"$result\" = \"c\", pointer = \"/items\" }\narguments = { query = { \"$item\" = \"/id\" } }"), "the item cannot stand here: it gives a whole number, and here stands a string"),
-        (each("tool = \"web.search\"\nfor-each = { \"$result\" = \"c\", pointer = \"/items\" }\narguments = { query = { \"$item\" = \"/nmae\" } }"), "an item of the list never has `/nmae`; the nearest is `name`"),
-        (one("tool = \"web.search\"\nfor-each = [{ q = \"x\" }, { q = 3 }]\narguments = { query = { \"$item\" = \"/q\" } }"), "item 1 of the list does not fit here: here stands a string, not a number"),
-        (one("tool = \"web.search\"\nfor-each = [{ q = \"x\" }]\narguments = { query = { \"$item\" = \"/w\" } }"), "item 0 of the list has nothing at `/w`"),
-        (each("tool = \"web.search\"\nfor-each = [\"x\"]\narguments = { query = { \"$item\" = \"\" } }\n[[step]]\nid = \"z\"\ntool = \"any.thing\"\narguments = { x = { \"$result\" = \"b\", pointer = \"/results\" } }"), "it is a list of results, one for each item"),
-        (any("fallback = { x = 1 }\n[[step]]\nid = \"b\"\ntool = \"any.thing\"\narguments = { x = { \"$result\" = \"a\", pointer = \"/y\" } }"), "the fallback of `a` has nothing at `/y`"),
+        (
+            one("tool = \"text.join\"\narguments = { parts = [], by = \"coma\" }"),
+            "`coma` is none of the values that may stand here; the nearest is `comma`",
+        ),
+        (
+            one("tool = \"text.join\"\narguments = { parts = [], by = { text = 3 } }"),
+            "here stands a string, not a number",
+        ),
+        (
+            one("tool = \"list.concepts\"\nanswer-at = \"/confirmatoin\"\narguments = { topic = \"t\" }"),
+            "the arguments never have `confirmatoin`; the nearest is `confirmation`",
+        ),
+        (
+            behind("tool = \"any.thing\"\narguments = { x = { \"$result\" = \"a\", pointer = \"/result\" } }"),
+            "the result of `a` never has `/result`; the nearest is `results`",
+        ),
+        (
+            behind("tool = \"any.thing\"\narguments = { x = { \"$result\" = \"a\", pointer = \"/results/first\" } }"),
+            "the result of `a` never has `/results/first`",
+        ),
+        (
+            behind("tool = \"any.thing\"\nwhen = { value = { \"$result\" = \"a\", pointer = \"/x\" }, exists = true }"),
+            "the result of `a` never has `/x`",
+        ),
+        (
+            behind("tool = \"any.thing\"\nfor-each = { \"$result\" = \"a\" }"),
+            "cannot stand here: it gives a table, and here stands a list",
+        ),
+        (
+            behind("tool = \"web.search\"\narguments = { query = { \"$result\" = \"a\", pointer = \"/results\" } }"),
+            "it gives a list, and here stands a string",
+        ),
+        (
+            each(
+                "tool = \"web.search\"\nfor-each = { \"$result\" = \"c\", pointer = \"/items\" }\narguments = { query = { \"$item\" = \"/id\" } }",
+            ),
+            "the item cannot stand here: it gives a whole number, and here stands a string",
+        ),
+        (
+            each(
+                "tool = \"web.search\"\nfor-each = { \"$result\" = \"c\", pointer = \"/items\" }\narguments = { query = { \"$item\" = \"/nmae\" } }",
+            ),
+            "an item of the list never has `/nmae`; the nearest is `name`",
+        ),
+        (
+            one(
+                "tool = \"web.search\"\nfor-each = [{ q = \"x\" }, { q = 3 }]\narguments = { query = { \"$item\" = \"/q\" } }",
+            ),
+            "item 1 of the list does not fit here: here stands a string, not a number",
+        ),
+        (
+            one("tool = \"web.search\"\nfor-each = [{ q = \"x\" }]\narguments = { query = { \"$item\" = \"/w\" } }"),
+            "item 0 of the list has nothing at `/w`",
+        ),
+        (
+            each(
+                "tool = \"web.search\"\nfor-each = [\"x\"]\narguments = { query = { \"$item\" = \"\" } }\n[[step]]\nid = \"z\"\ntool = \"any.thing\"\narguments = { x = { \"$result\" = \"b\", pointer = \"/results\" } }",
+            ),
+            "it is a list of results, one for each item",
+        ),
+        (
+            any(
+                "fallback = { x = 1 }\n[[step]]\nid = \"b\"\ntool = \"any.thing\"\narguments = { x = { \"$result\" = \"a\", pointer = \"/y\" } }",
+            ),
+            "the fallback of `a` has nothing at `/y`",
+        ),
     ]
 }
 
@@ -133,7 +196,8 @@ fn the_schema_takes_what_is_right_and_each_wrong_plan_is_refused_by_one_of_both(
         dates(&mut value);
         value
     };
-    let errors: Vec<String> = validator.iter_errors(&value(LEADS)).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let errors: Vec<String> =
+        validator.iter_errors(&value(LEADS)).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert_eq!(errors, [""; 0]);
     let canonical: Value = serde_json::from_str(&canonical(&toml(LEADS).expect("a plan"))).expect("JSON");
     assert!(validator.is_valid(&canonical), "what is written again fits too");

@@ -74,12 +74,19 @@ fn deep_and_huge_input_is_refused() {
         let deep = format!("{{\"name\":{}1{}}}", open.repeat(100_000), close.repeat(100_000));
         assert!(read(&deep, Format::Json).is_err());
     }
-    for text in ["[".repeat(100_000), "{a=".repeat(100_000), format!("{}a = 1", "a.".repeat(100_000)), format!("x = {}", "[".repeat(100_000))] {
+    for text in [
+        "[".repeat(100_000),
+        "{a=".repeat(100_000),
+        format!("{}a = 1", "a.".repeat(100_000)),
+        format!("x = {}", "[".repeat(100_000)),
+    ] {
         let text = format!("name = \"n\"\nb = {text}");
         assert!(read(&text, Format::Toml).is_err());
     }
     let long = "x".repeat(1 << 20);
-    let told = told(&format!("name = \"{long}\"\n[[step]]\nid = \"{long}\"\ntool = \"{long}\"\nneeds = [\"{long}\"]\n{long} = 1\n"));
+    let told = told(&format!(
+        "name = \"{long}\"\n[[step]]\nid = \"{long}\"\ntool = \"{long}\"\nneeds = [\"{long}\"]\n{long} = 1\n"
+    ));
     assert!(told.len() < 5_000, "{} bytes", told.len());
     let problems = read(&" ".repeat(MAX_BYTES + 1), Format::Json).expect_err("too large").to_string();
     assert!(problems.contains("at most 64 MiB"), "{problems}");

@@ -10,7 +10,7 @@ fn a_plan_has_everything_that_the_file_says_and_each_step_behind_its_needs() {
     for (n, step) in plan.steps.iter().enumerate() {
         assert!(step.needs.iter().all(|need| *need < n), "{}", step.id);
     }
-    assert_eq!((plan.concurrency, plan.deadline), (8, Some(Duration::from_secs(300))));
+    assert_eq!((plan.concurrency, plan.deadline), (8, Some(Duration::from_mins(5))));
     assert_eq!(plan.budget, Budget { calls: Some(500), fuel: None, http_requests: Some(100) });
     assert_eq!(plan.input.as_deref(), Some(r#"{"topic":"steel","deep":false}"#));
     let search = named(&plan, "search");
@@ -24,7 +24,10 @@ fn a_plan_has_everything_that_the_file_says_and_each_step_behind_its_needs() {
     assert_eq!(names, ["query", "count", "order"], "in the order written");
     let concepts = named(&plan, "concepts");
     assert_eq!(concepts.answer_at.as_deref(), Some("/confirmation"));
-    assert_eq!(concepts.fallback.as_ref().map(|fallback| fallback.get().to_owned()).as_deref(), Some(r#"{"items":[]}"#));
+    assert_eq!(
+        concepts.fallback.as_ref().map(|fallback| fallback.get().to_owned()).as_deref(),
+        Some(r#"{"items":[]}"#)
+    );
     let kept = r#"{"$schema":"kept","when":"1979-05-27","big":9223372036854775807,"real":1.50,"six":16}"#;
     assert_eq!(named(&plan, "prepare").arguments, Template::Value(kept.into()));
 }
@@ -46,19 +49,26 @@ fn every_place_is_line_and_column_in_both_forms() {
     let found: Vec<_> = problems.iter().map(|problem| (problem.line, problem.column, &*problem.pointer)).collect();
     assert_eq!(found, [(3, 3, "/step/1"), (3, 15, "/step/1/tol"), (3, 50, "/step/1/needs/1")], "{problems:?}");
     assert_eq!(problems[0].step.as_deref(), Some("b"));
-    let problems = toml("name = \"n\"\n[[step]]\nid = \"a\"\ntool = \"any.thing\"\nneeds = [\"ä\", \"b\"]\n").expect_err("two problems");
+    let problems = toml("name = \"n\"\n[[step]]\nid = \"a\"\ntool = \"any.thing\"\nneeds = [\"ä\", \"b\"]\n")
+        .expect_err("two problems");
     let found: Vec<_> = problems.problems.iter().map(|problem| (problem.line, problem.column)).collect();
     assert_eq!(found, [(5, 10), (5, 15)]);
-    assert_eq!(problems.problems[0].to_string(), "5:10: step `a`: there is no step `ä`: name the `id` of a step of this plan");
+    assert_eq!(problems.problems[0].to_string(), "5:10: step `a`: there is no step `ä`; the nearest is `a`");
 }
 
 #[test]
 fn what_is_no_toml_or_json_is_told_with_its_place() {
-    for (text, place) in [("name = ", "1:"), ("a = 1\na = 2", "2:1: this is not TOML: duplicate key"), ("[[step]\n", "1:")] {
+    for (text, place) in
+        [("name = ", "1:"), ("a = 1\na = 2", "2:1: this is not TOML: duplicate key"), ("[[step]\n", "1:")]
+    {
         let problems = read(text, Format::Toml).expect_err(text).to_string();
         assert!(problems.starts_with(place), "{problems}");
     }
-    for (text, place) in [("", "1:1: "), ("{\"ä\": 1,\n\"b\": 2, \"b\": 3}", "2:9: this is not JSON: the name \"b\" stands twice"), ("{\"ä\": x}", "1:7: ")] {
+    for (text, place) in [
+        ("", "1:1: "),
+        ("{\"ä\": 1,\n\"b\": 2, \"b\": 3}", "2:9: this is not JSON: the name \"b\" stands twice"),
+        ("{\"ä\": x}", "1:7: "),
+    ] {
         let problems = read(text, Format::Json).expect_err(text).to_string();
         assert!(problems.starts_with(place), "{problems}");
     }
@@ -71,7 +81,10 @@ fn a_picture_shows_conditions_lists_and_what_matters() {
     let graph = graph(&toml(LEADS).expect("a plan"));
     let mermaid = graph.to_mermaid();
     assert!(mermaid.contains("n0 -.-> n2") && mermaid.contains("n1 --> n2"), "{mermaid}");
-    assert!(mermaid.contains("n2[[\"search<br/>web.search<br/>optional<br/>for each<br/>when\"]]:::optional"), "{mermaid}");
+    assert!(
+        mermaid.contains("n2[[\"search<br/>web.search<br/>optional<br/>for each<br/>when\"]]:::optional"),
+        "{mermaid}"
+    );
     let dot = graph.to_dot();
     assert!(dot.contains("n0 -> n2 [style=dashed];") && dot.contains("shape=box3d, style=dotted"), "{dot}");
     assert!(dot.contains("color=\"#b00020\""), "{dot}");

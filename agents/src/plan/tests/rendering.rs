@@ -3,7 +3,9 @@ use super::*;
 const INPUT: &str = r#"{"topic":"steel","n":1.50,"big":9007199254740993,"none":null,"list":[],"s":""}"#;
 
 fn scope() -> Texts<'static> {
-    Texts::new(INPUT).and_then(|texts| texts.with_result(0, r#"{"items":[{"id":7,"name":"a\"b"},"x"],"n":18446744073709551616}"#)).expect("JSON")
+    Texts::new(INPUT)
+        .and_then(|texts| texts.with_result(0, r#"{"items":[{"id":7,"name":"a\"b"},"x"],"n":18446744073709551616}"#))
+        .expect("JSON")
 }
 
 fn template(json: &str) -> Template {
@@ -35,7 +37,10 @@ fn holes_are_filled_with_every_digit() {
         (r#"{"$result":"a","pointer":"/items/0"}"#, r#"{"id":7,"name":"a\"b"}"#),
         (r#"{"$item":"/k/0"}"#, "1e400"),
         (r#"{"$index":true}"#, "3"),
-        (r#"{"$text":["n=",{"$input":"/n"}," ",{"$result":"a","pointer":"/items/0/name"},[1],{"$index":true}]}"#, r#""n=1.50 a\"b[1]3""#),
+        (
+            r#"{"$text":["n=",{"$input":"/n"}," ",{"$result":"a","pointer":"/items/0/name"},[1],{"$index":true}]}"#,
+            r#""n=1.50 a\"b[1]3""#,
+        ),
         (r#"[1,{"b":2,"a":{"$input":"/none"}}]"#, r#"[1,{"b":2,"a":null}]"#),
         (r#"{"$literal":{"$input":"/n"}}"#, r#"{"$input":"/n"}"#),
         (r#"{"a":{"$literal":{"$x":1}},"b":1.0}"#, r#"{"a":{"$x":1},"b":1.0}"#),
@@ -48,13 +53,22 @@ fn holes_are_filled_with_every_digit() {
 fn a_pointer_that_leads_nowhere_names_both_places() {
     let texts = scope();
     let error = template(r#"{"a/b":[0,{"$result":"a","pointer":"/items/9"}]}"#).render(&texts).expect_err("nowhere");
-    let expected = RenderError::Nowhere { place: "/a~1b/1".to_owned(), source_of: Origin::Result(0), pointer: "/items/9".to_owned() };
+    let expected = RenderError::Nowhere {
+        place: "/a~1b/1".to_owned(),
+        source_of: Origin::Result(0),
+        pointer: "/items/9".to_owned(),
+    };
     assert_eq!(error, expected);
     assert_eq!(error.to_string(), "at `/a~1b/1`: the result of step 1 has nothing at `/items/9`");
-    let plan = outline(&read("name = \"n\"\nstep = [{ id = \"first\", tool = \"t\" }]", Format::Toml).expect("TOML")).expect("a plan");
+    let plan = outline(&read("name = \"n\"\nstep = [{ id = \"first\", tool = \"t\" }]", Format::Toml).expect("TOML"))
+        .expect("a plan");
     assert!(error.describe(&plan).contains("step `first`"));
     assert_eq!(template(r#"{"$item":""}"#).render(&texts), Err(RenderError::NoItem { place: String::new() }));
-    assert_eq!(Template::Result(9, "/x/y".into()).render(&texts).as_deref(), Ok("null"), "a step without a result gives null");
+    assert_eq!(
+        Template::Result(9, "/x/y".into()).render(&texts).as_deref(),
+        Ok("null"),
+        "a step without a result gives null"
+    );
 }
 
 #[test]
@@ -71,7 +85,10 @@ fn a_text_that_grows_too_long_is_refused() {
 fn the_items_of_a_list_are_its_texts() {
     let texts = scope();
     let items = |over| ForEach { over, concurrency: None }.items(&texts);
-    assert_eq!(items(Template::Result(0, "/items".into())), Ok(vec![r#"{"id":7,"name":"a\"b"}"#.to_owned(), "\"x\"".to_owned()]));
+    assert_eq!(
+        items(Template::Result(0, "/items".into())),
+        Ok(vec![r#"{"id":7,"name":"a\"b"}"#.to_owned(), "\"x\"".to_owned()])
+    );
     assert_eq!(items(Template::Array(vec![Template::Input("/n".into())])), Ok(vec!["1.50".to_owned()]));
     assert_eq!(items(Template::Input("/topic".into())), Err(RenderError::NotAList { what: "a string" }));
     assert_eq!(items(Template::Result(9, "".into())), Err(RenderError::NotAList { what: "null" }));

@@ -18,7 +18,8 @@ fn known() -> impl Strategy<Value = String> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(|items| format!("[{}]", items.join(","))),
             prop::collection::btree_map("[$a-z]{1,4}", inner, 0..3).prop_map(|members| {
-                let members: Vec<String> = members.iter().map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
+                let members: Vec<String> =
+                    members.iter().map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
                 format!("{{{}}}", members.join(","))
             }),
         ]
@@ -32,8 +33,9 @@ fn quoted(text: &str) -> String {
 }
 
 fn pointer() -> impl Strategy<Value = Arc<str>> {
-    prop::collection::vec("[a-z~/]{0,3}", 0..3)
-        .prop_map(|tokens| tokens.iter().map(|token| format!("/{}", toolcell_core::json::escaped(token))).collect::<String>().into())
+    prop::collection::vec("[a-z~/]{0,3}", 0..3).prop_map(|tokens| {
+        tokens.iter().fold(String::new(), |pointer, token| pointer + "/" + &toolcell_core::json::escaped(token)).into()
+    })
 }
 
 /// What refers to steps before `before`; inside a list also to the item.
@@ -47,7 +49,8 @@ fn hole(before: usize, items: bool) -> BoxedStrategy<Template> {
         holes.push(Just(Template::Index).boxed());
     }
     let value = known().prop_map(|text| Template::Value(text.into()));
-    let text = prop::collection::vec(prop_oneof![value, prop::strategy::Union::new(holes.clone())], 0..3).prop_map(Template::Text);
+    let text = prop::collection::vec(prop_oneof![value, prop::strategy::Union::new(holes.clone())], 0..3)
+        .prop_map(Template::Text);
     holes.push(text.boxed());
     prop::strategy::Union::new(holes).boxed()
 }
@@ -90,8 +93,18 @@ fn condition(before: usize) -> BoxedStrategy<Condition> {
 }
 
 fn step(n: usize) -> BoxedStrategy<Step> {
-    let each = prop::option::of((hole(n, false).prop_filter("a text is no list", |hole| !matches!(hole, Template::Text(_))), prop::option::of(1..100_usize)));
-    (each, prop::option::of(condition(n)), any::<[bool; 3]>(), prop::option::of(1..3_600_000_u64), prop::option::of(known()), 0..3_usize)
+    let each = prop::option::of((
+        hole(n, false).prop_filter("a text is no list", |hole| !matches!(hole, Template::Text(_))),
+        prop::option::of(1..100_usize),
+    ));
+    (
+        each,
+        prop::option::of(condition(n)),
+        any::<[bool; 3]>(),
+        prop::option::of(1..3_600_000_u64),
+        prop::option::of(known()),
+        0..3_usize,
+    )
         .prop_flat_map(move |(each, when, flags, timeout, fallback, criticality)| {
             let items = each.is_some();
             (arguments(n, items), prop::collection::vec(0..n.max(1), 0..3)).prop_map(move |(arguments, needs)| {
@@ -131,20 +144,31 @@ fn plan() -> impl Strategy<Value = Plan> {
         steps.truncate(count);
         steps
     });
-    (steps, "\\PC{1,20}", prop::option::of("\\PC{1,20}"), 1..10_001_usize, prop::option::of(1..100_000_u64), prop::option::of(known()), any::<[Option<u32>; 3]>(), prop::option::of(arguments(1, false)))
-        .prop_map(|(steps, name, description, concurrency, deadline, input, [calls, fuel, http_requests], output)| {
-            let some = |n: Option<u32>| n.map(|n| u64::from(n) + 1);
-            Plan {
-                name: name.into(),
-                description: description.map(Into::into),
-                steps,
-                concurrency,
-                deadline: deadline.map(Duration::from_millis),
-                budget: Budget { calls: some(calls), fuel: some(fuel), http_requests: some(http_requests) },
-                output,
-                input: input.map(Into::into),
-            }
-        })
+    (
+        steps,
+        "\\PC{1,20}",
+        prop::option::of("\\PC{1,20}"),
+        1..10_001_usize,
+        prop::option::of(1..100_000_u64),
+        prop::option::of(known()),
+        any::<[Option<u32>; 3]>(),
+        prop::option::of(arguments(1, false)),
+    )
+        .prop_map(
+            |(steps, name, description, concurrency, deadline, input, [calls, fuel, http_requests], output)| {
+                let some = |n: Option<u32>| n.map(|n| u64::from(n) + 1);
+                Plan {
+                    name: name.into(),
+                    description: description.map(Into::into),
+                    steps,
+                    concurrency,
+                    deadline: deadline.map(Duration::from_millis),
+                    budget: Budget { calls: some(calls), fuel: some(fuel), http_requests: some(http_requests) },
+                    output,
+                    input: input.map(Into::into),
+                }
+            },
+        )
 }
 
 proptest! {
