@@ -36,7 +36,7 @@ pub struct Written<'t> {
     root: Node<'t>,
 }
 
-/// Reads a plan file: at most [`tree::MAX_BYTES`], [`tree::MAX_VALUES`] values, [`tree::MAX_DEPTH`] deep.
+/// Reads a plan file: at most [`super::MAX_BYTES`], [`super::MAX_VALUES`] values, [`super::MAX_DEPTH`] deep.
 ///
 /// # Errors
 /// Where it is not TOML or JSON, holds a name twice, or is over a bound.

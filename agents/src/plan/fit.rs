@@ -222,13 +222,15 @@ impl Fit<'_, '_, '_> {
         let keyword = |name: &str| keywords.and_then(|keywords| keywords.get(name));
         let properties = keyword("properties").and_then(Schema::as_object);
         let rest = keyword("additionalProperties").unwrap_or(ANY);
+        let mut meant: Vec<&str> = Vec::new();
         for member in members {
             let trail = &Trail::Member(trail, &member.name);
             match properties.and_then(|properties| properties.get(&*member.name)) {
                 Some(property) => self.fit(&member.node, property, trail, holes, out),
                 None if rest.as_bool() == Some(false) => {
                     let names: Vec<&str> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-                    let meant = if names.is_empty() {
+                    meant.extend(self.reader.nearest.find(&member.name, names.iter().copied()));
+                    let nearest = if names.is_empty() {
                         "; it takes none".to_owned()
                     } else {
                         self.reader.nearest.or_all(&member.name, &names)
@@ -236,7 +238,7 @@ impl Fit<'_, '_, '_> {
                     out.push(Misfit {
                         spot: member.spot,
                         pointer: trail.pointer(),
-                        message: format!("there is no `{}` here{meant}", shown(&member.name, SHOWN)),
+                        message: format!("there is no `{}` here{nearest}", shown(&member.name, SHOWN)),
                         other_type: false,
                     });
                 }
@@ -244,7 +246,8 @@ impl Fit<'_, '_, '_> {
             }
         }
         let required = keyword("required").and_then(Schema::as_array).into_iter().flatten().filter_map(Schema::as_str);
-        for name in required.filter(|name| node.member(name).is_none()) {
+        // A name that somebody misspelled is not told to be missing too.
+        for name in required.filter(|name| node.member(name).is_none() && !meant.contains(name)) {
             out.push(misfit(node, trail, format!("`{}` is missing here", shown(name, SHOWN))));
         }
     }
