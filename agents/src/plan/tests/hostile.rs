@@ -93,6 +93,24 @@ fn deep_and_huge_input_is_refused() {
 }
 
 #[test]
+fn what_nests_as_deep_as_it_may_goes_all_the_way() {
+    let nested = |depth: usize, open: &str, inner: &str, close: &str| open.repeat(depth) + inner + &close.repeat(depth);
+    // The file, the list of steps and the step come first; a hole is one level more.
+    let (deepest, hole) = (MAX_DEPTH - 4, "{\"$input\":\"\"}");
+    let arguments = nested(deepest, "{\"a\":", hole, "}");
+    let when = nested(deepest - 1, "{\"not\":", "{\"value\":1,\"exists\":true}", "}");
+    let text = format!(
+        "{{\"name\":\"n\",\"step\":[{{\"id\":\"a\",\"tool\":\"any.thing\",\"when\":{when},\"arguments\":{arguments}}}]}}"
+    );
+    let plan = plan_of(&text, Format::Json).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(plan_of(&canonical(&plan), Format::Json).as_ref(), Ok(&plan));
+    let texts = Texts::new("1").expect("JSON");
+    assert_eq!(plan.steps[0].arguments.render(&texts), Ok(nested(deepest, "{\"a\":", "1", "}")));
+    assert!(plan.steps[0].when.as_ref().is_some_and(|when| when.holds(&texts).is_ok()));
+    assert!(read(&text.replace(hole, "[[]]").replace("[[]]", "[[[]]]"), Format::Json).is_err());
+}
+
+#[test]
 fn nothing_in_a_message_acts_in_a_terminal() {
     let problems = toml("name = \"n\"\n[[step]]\nid = \"a\\u001b[2J\"\ntool = \"any.thing\"\nneeds = [\"\\u202e\\u0007\"]\n\"\\u001b\" = 1\n").expect_err("hostile names");
     for problem in &problems.problems {
