@@ -102,7 +102,7 @@ impl<'n, 't> Reader<'n, 't> {
         }
         let in_steps = Trail::Member(&trail, "step");
         let steps =
-            self.steps().iter().enumerate().map(|(n, node)| self.step(n, node, &Trail::Item(&in_steps, n))).collect();
+            self.steps().iter().enumerate().map(|(n, node)| self.step(node, &Trail::Item(&in_steps, n))).collect();
         let description = at("description");
         let description =
             description.and_then(|node| self.text(node, &Trail::Member(&trail, "description"), MAX_DESCRIPTION));
@@ -158,7 +158,7 @@ impl<'n, 't> Reader<'n, 't> {
         }
     }
 
-    fn step(&self, own: usize, node: &'n Node<'t>, trail: &Trail<'_>) -> Step {
+    fn step(&self, node: &'n Node<'t>, trail: &Trail<'_>) -> Step {
         let mut step = Step {
             id: "".into(),
             tool: "".into(),
@@ -228,7 +228,6 @@ impl<'n, 't> Reader<'n, 't> {
         }
         refers.sort_unstable();
         refers.dedup();
-        debug_assert!(own < self.steps().len(), "a step has a place in the file");
         step.needs = refers;
         step
     }

@@ -2,11 +2,16 @@
 
 use std::cell::Cell;
 
+use super::problem::{SHOWN, shown};
+
 /// The most names that are compared for one file. Beyond it a suggestion is luck.
 const MAX_COMPARED: usize = 2_000_000;
 
 /// The longest name for which there is a suggestion, in bytes.
 const MAX_NAME: usize = 256;
+
+/// The most names that a message lists where none is near. The longest of our own lists has 12.
+const MAX_LISTED: usize = 20;
 
 /// Searches names while it counts what that costs.
 #[derive(Default)]
@@ -40,9 +45,13 @@ impl Nearest {
 
     /// `; the nearest is …`, or what there is where nothing is near.
     pub(super) fn or_all(&self, name: &str, known: &[&str]) -> String {
-        match self.find(name, known.iter().copied()) {
-            Some(meant) => format!("; the nearest is `{meant}`"),
-            None => format!("; there is {}", known.join(", ")),
+        if let Some(meant) = self.find(name, known.iter().copied()) {
+            return format!("; the nearest is `{}`", shown(meant, SHOWN));
+        }
+        let listed: Vec<String> = known.iter().take(MAX_LISTED).map(|name| shown(name, SHOWN)).collect();
+        match known.len().saturating_sub(MAX_LISTED) {
+            0 => format!("; there is {}", listed.join(", ")),
+            more => format!("; there is {} and {more} more", listed.join(", ")),
         }
     }
 }
