@@ -1,13 +1,43 @@
 //! Plans: graphs of calls, as data.
+//!
+//! Owns the plan file (read, checked whole, described by a schema, written again, drawn) and the filling of its holes. Refuses to run
+//! anything, and to read files: a plan comes as text, and what is known of tools through a [`toolcell_core::Directory`].
 
+mod canonical;
+mod check;
+mod draft;
+mod fit;
+mod graph;
+mod holes;
+mod nearest;
+mod number;
+mod order;
+mod problem;
+mod reach;
+mod render;
 mod template;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use toolcell_core::ResultText;
 
+pub use self::canonical::canonical;
+pub use self::check::{Format, Written, check, outline, read};
+pub use self::draft::{DEFAULT_CONCURRENCY, MAX_CONCURRENCY, MAX_DEADLINE, MAX_STEP_ID, MAX_STEPS, MAX_TIMEOUT};
+pub use self::graph::{Done, Edge, EdgeKind, Graph, GraphNode, Times, graph};
+pub use self::problem::{MAX_PROBLEMS, Problem, Problems};
+pub use self::render::{MAX_ITEMS, MAX_RENDERED, Origin, RenderError, Scope, Texts, WithItem, parsed};
 pub use self::template::{Condition, Template, Test};
+pub use self::tree::{MAX_BYTES, MAX_DEPTH, MAX_VALUES};
+
+/// The JSON Schema (2020-12) of a plan file. What a schema cannot say (names, circles, tools) [`check()`] says.
+pub fn schema() -> &'static str {
+    include_str!("plan.schema.json")
+}
 
 /// A graph of calls that was checked: names are resolved, nothing goes in a circle, every pointer is one.
 #[derive(Clone, Debug, PartialEq)]

@@ -45,8 +45,31 @@ pub enum Test {
     Exists,
     /// It is missing, null, false, or a string, array or object of length 0.
     Empty,
-    /// It is a number above this one.
-    MoreThan(f64),
-    /// It is a number below this one.
-    LessThan(f64),
+    /// It is a number above this one, which is kept with every digit.
+    MoreThan(Arc<str>),
+    /// It is a number below this one, which is kept with every digit.
+    LessThan(Arc<str>),
+}
+
+impl Template {
+    /// Calls with every step, by its place, whose result it refers to, and lets that place be changed.
+    pub(super) fn each_result(&mut self, with: &mut impl FnMut(&mut usize)) {
+        match self {
+            Self::Result(step, _) => with(step),
+            Self::Text(parts) | Self::Array(parts) => parts.iter_mut().for_each(|part| part.each_result(with)),
+            Self::Object(members) => members.iter_mut().for_each(|(_, member)| member.each_result(with)),
+            Self::Value(_) | Self::Input(_) | Self::Item(_) | Self::Index => {}
+        }
+    }
+}
+
+impl Condition {
+    /// The same for every template in it.
+    pub(super) fn each_result(&mut self, with: &mut impl FnMut(&mut usize)) {
+        match self {
+            Self::Is(template, _) => template.each_result(with),
+            Self::All(parts) | Self::Any(parts) => parts.iter_mut().for_each(|part| part.each_result(with)),
+            Self::Not(inner) => inner.each_result(with),
+        }
+    }
 }
