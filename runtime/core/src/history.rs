@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::CallId;
 use crate::digest::Digest;
 use crate::failure::Kind;
+use crate::receipt::Used;
 
 /// What layers around a toolbox did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,10 @@ pub struct Attempt {
     pub fingerprint: Option<Digest>,
     /// From its start to its end, in microseconds.
     pub duration_us: u64,
+    /// What it used, so that what a caller may spend can be counted over all attempts. Nothing where its receipt is the
+    /// outcome's own.
+    #[serde(default, skip_serializing_if = "Used::is_nothing")]
+    pub used: Used,
     /// What was done about it.
     pub then: Then,
 }

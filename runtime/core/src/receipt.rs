@@ -105,6 +105,13 @@ pub struct Used {
     pub nested_calls: u64,
 }
 
+impl Used {
+    /// Whether nothing was used.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 fn is_zero(value: &u64) -> bool {
     *value == 0
