@@ -10,6 +10,12 @@ use serde_json::Value;
 
 #[path = "cli/approve.rs"]
 mod approve;
+#[path = "built.rs"]
+mod built;
+#[path = "cli/network.rs"]
+mod network;
+#[path = "cli/server.rs"]
+mod server;
 
 /// A component with one function for each way in which a call can end, in the text format.
 const ENDS: &str = r#"(component

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(missing_docs, reason = "test names say what holds")]
 
+mod audit;
 mod canary;
 mod fuzz;
 mod host;

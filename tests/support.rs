@@ -2,68 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use toolcell_build::{BuildEvent, Colour, Context, Freshness, Progress, Request, SetUpStep, build};
 use toolcell_core::{Arguments, CallId, Clock, Failure, Outcome, Silent, ToolCall, Toolbox as _, UnixMillis};
 use toolcell_host::egress::Door;
 use toolcell_host::secrets::{SecretStore, Stores};
 use toolcell_host::{Compiler, Host, Policy, PoolSize, Settings, Threads, Width};
 
-/// The checkout.
-pub(crate) fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
+#[path = "built.rs"]
+mod built;
 
-/// Builds a tool's folder, once for each change of it, into a folder that lives as long as the target folder.
-pub(crate) fn built(folder: &str) -> PathBuf {
-    // One build at a time: cargo would make the others wait for its lock anyway, without saying why.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools");
-    let context = Context {
-        cargo: env!("CARGO").into(),
-        rustc: "rustc".into(),
-        rustup: Some("rustup".into()),
-        environment: std::env::vars_os().collect(),
-        cache: place.join("cache"),
-        target_dir: place.join("target"),
-        jobs: None,
-        colour: Colour::Never,
-    };
-    let request =
-        Request { folder: checkout().join(folder), out: place.join("out"), name: None, freshness: Freshness::Trust };
-    match build(&context, &request, &Told) {
-        Ok(built) => built.output,
-        Err(error) => {
-            let mut text = error.to_string();
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                text = format!("{text}: {cause}");
-                source = cause.source();
-            }
-            panic!("{folder} does not build: {text}")
-        }
-    }
-}
-
-/// Says the slow things, so that nobody wonders what the first run is doing.
-struct Told;
-
-impl Progress for Told {
-    fn event(&self, event: BuildEvent<'_>) {
-        match event {
-            BuildEvent::Started { folder } => eprintln!("building {}", folder.display()),
-            BuildEvent::SetUp(SetUpStep::DidNotWork { step, problem }) => eprintln!("  {step}: {problem}"),
-            BuildEvent::SetUp(SetUpStep::Downloading { package }) => eprintln!("  downloading {package}"),
-            BuildEvent::Diagnostic(text) => eprintln!("{text}"),
-            _ => {}
-        }
-    }
-}
+pub(crate) use built::*;
 
 /// A clock that a test moves. Without being moved it stands still, far from the times of files.
 pub(crate) struct TestClock(AtomicU64);

@@ -11,7 +11,7 @@ use serde_json::json;
 use toolcell_core::{Arguments, CallId, Silent, ToolCall, Toolbox as _};
 use toolcell_host::egress::{
     Body, Door, EgressSession, HttpLimits, HttpMeter, NetworkGrant, Notes, Redirects, SystemResolver, Tcp, Timeouts,
-    Tls,
+    Tls, Unrecorded,
 };
 use toolcell_host::{Host, Policy};
 
@@ -200,5 +200,7 @@ struct Unheard;
 impl Notes for Unheard {
     fn denied(&self, _: &str) {}
 
-    fn secret_used(&self, _: &str, _: &str) {}
+    fn secret_used(&self, _: &str, _: &str) -> Result<(), Unrecorded> {
+        Ok(())
+    }
 }

@@ -111,6 +111,29 @@ fn what_is_wider_than_approved_is_not_called_and_what_is_narrower_is() {
 }
 
 #[test]
+fn what_is_narrower_in_other_words_needs_nobody() {
+    let network = |path: &str, methods: &str| {
+        let entry = format!("{{ url = \"https://api.example.com/{path}\", methods = [{methods}] }}");
+        format!("[[rule]]\nname = \"api\"\ntools = [\"ends\"]\nnetwork = [{entry}]\n")
+    };
+    let home = home(&network("v1/", "\"GET\", \"POST\""));
+    approve(&home, "ends");
+    for (path, methods) in [("v1/", "\"POST\""), ("v1/x/", "\"GET\", \"POST\""), ("v1/y", "\"GET\"")] {
+        policy(&home, &network(path, methods));
+        runs(&home);
+        let before = json(&home, &["approve", "ends.double", "--json", "--yes"])["tools"][0]["before"].clone();
+        assert_eq!((&before["standing"], &before["added"]), (&"holds".into(), &serde_json::json!([])), "{before}");
+        policy(&home, &network("v1/", "\"GET\", \"POST\""));
+        approve(&home, "ends");
+    }
+    for (path, methods) in [("v1", "\"GET\""), ("", "\"GET\""), ("v1/", "\"GET\", \"PUT\"")] {
+        policy(&home, &network(path, methods));
+        let line = format!("network {} https://api.example.com/{path}", methods.replace(['"', ' '], ""));
+        refused(&home, &["wider than what was approved", &format!("not approved: {line}")]);
+    }
+}
+
+#[test]
 fn a_manifest_is_part_of_what_was_approved() {
     let home = home(WIDE);
     let manifest = home.tools().join("ends.toml");

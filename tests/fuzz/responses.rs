@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use toolcell_core::net::Methods;
 use toolcell_host::egress::{
     BodyError, Dial, Door, EgressError, EgressSession, HttpLimits, NetworkGrant, Notes, Redact, Redirects, Resolver,
-    Stream, Timeouts, Tls,
+    Stream, Timeouts, Tls, Unrecorded,
 };
 
 use super::{Chance, fuzz};
@@ -84,7 +84,9 @@ struct Deaf;
 
 impl Notes for Deaf {
     fn denied(&self, _: &str) {}
-    fn secret_used(&self, _: &str, _: &str) {}
+    fn secret_used(&self, _: &str, _: &str) -> Result<(), Unrecorded> {
+        Ok(())
+    }
 }
 
 /// What came back: head and body as one text of bytes, and the body's length.

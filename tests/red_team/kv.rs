@@ -34,23 +34,41 @@ fn a_huge_value_is_refused_and_leaves_nothing() {
         let site = Site::new(&format!("{AMPLE}memory = \"80 MiB\"\n{RULES}"));
         site.arena.serves();
         let footprint = Footprint::now();
-        for bytes in [(64 << 10) + 1, 1 << 20, 64 << 20] {
+        for bytes in [(64 << 10) + 1, 1 << 20, 16 << 20] {
             let struck = set(&site, OWN, "key", bytes);
             let failure = struck.failure();
             assert_eq!(failure.kind.name(), "tool-failed", "{bytes}: {failure:?}");
             assert!(failure.message.contains("OverQuota"), "{bytes}: {failure:?}");
         }
+        // More than crosses at a time.
+        set(&site, OWN, "key", 64 << 20).ended_as("crossing-bytes-limit", &site.arena);
         // More than its own memory holds, and more than any memory does.
         for bytes in [1 << 30, 1 << 40, u64::MAX] {
             let struck = site.strike("set", &json!({ "key": "key", "bytes": bytes.to_string() }));
             let kind = struck.failure().kind.name();
             assert!(matches!(kind, "memory-limit" | "trap"), "{bytes}: {kind}");
         }
-        // The host holds a value once more while it crosses: the largest that fits into the guest is there twice for a moment.
-        footprint.holds((80 << 20) + (64 << 20));
+        footprint.holds(80 << 20);
         assert_eq!(keys(&site, OWN), json!([]));
         set(&site, OWN, "key", 64 << 10).result();
         assert_eq!(keys(&site, OWN), json!(["key"]));
+        site.arena.serves();
+    });
+}
+
+#[test]
+fn the_largest_value_that_a_quota_allows_is_set_where_memory_has_room_for_it() {
+    alone(|| {
+        let rules = RULES.replace("64 KiB", "16 MiB").replace("1 MiB", "64 MiB");
+        let site = Site::new(&rules);
+        set(&site, OWN, "key", 16 << 20).result();
+        assert_eq!(keys(&site, OWN), json!(["key"]));
+        let site = Site::new(&format!("{AMPLE}memory = \"48 MiB\"\n{rules}"));
+        site.arena.serves();
+        let footprint = Footprint::now();
+        set(&site, OWN, "key", 16 << 20).ended_as("memory-limit", &site.arena);
+        footprint.holds(48 << 20);
+        assert_eq!(keys(&site, OWN), json!([]));
         site.arena.serves();
     });
 }

@@ -141,14 +141,13 @@ fn strings_across_many_host_calls_count_together() {
 #[test]
 fn a_list_whose_elements_are_one_string_is_charged_for_each() {
     let limits = &[(Limit::Memory, 64 << 20), (Limit::ResultBytes, 1 << 20), (Limit::ResultValues, 100_000)];
-    alone(|| check(&Attack::new(MEMORY, "aliases", limits, "host-bytes-limit")));
+    alone(|| check(&Attack::new(MEMORY, "aliases", limits, "result-values-limit")));
 }
 
 #[test]
 fn an_argument_whose_elements_are_one_string_is_charged_for_each() {
     let fields = Guest::Text(include_str!("guests/fields.wat"));
-    let limits = &[(Limit::Memory, 64 << 20), (Limit::ResultBytes, 1 << 20), (Limit::ResultValues, 100_000)];
-    alone(|| check(&Attack::new(fields, "aliases", limits, "host-bytes-limit")));
+    alone(|| check(&Attack::new(fields, "aliases", SMALL, "crossing-bytes-limit")));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod alone;
 mod arguments;
 mod canary;
 mod cpu;
+mod crossing;
 mod files;
 mod guard;
 mod host_calls;
@@ -26,6 +27,7 @@ mod secrets;
 mod servers;
 mod stack;
 mod supply;
+mod witness;
 
 use std::fs;
 use std::panic;

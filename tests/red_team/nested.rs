@@ -1,9 +1,12 @@
 //! Attacks through other tools: round in circles, down without end, and to what the caller itself may not have.
 
 use serde_json::{Value, json};
-use toolcell_core::Limit;
+use toolcell_core::receipt::Used;
+use toolcell_core::{CallId, Limit};
+use toolcell_host::receipts;
 
 use super::outside::{AMPLE, Site, denied, get};
+use crate::upstream::Upstream;
 
 /// The attacker may call two others; each of them may do so too.
 const CIRCLE: &str = r#"
@@ -101,9 +104,91 @@ call = ["other"]
     let on = json!({ "tool": "other.attacks.send", "arguments": request.to_string() });
     let struck = site.strike("call-on", &on);
     struck.ended_as("http-requests-limit", &site.arena);
-    // The one that ends it has gone out: what is left for another tool is never less than one.
     let sent = struck.outcome.receipt.as_ref().unwrap().receipt.used.http_requests;
-    assert_eq!((upstream.connections(), sent), (6, 6));
+    assert_eq!((upstream.connections(), sent), (5, 5));
+    site.arena.serves();
+}
+
+/// Three tools that may call each other and send, within these limits, and the one server there is.
+fn three(limits: &str) -> (Site, Upstream) {
+    let rules = r#"
+[[rule]]
+name = "all"
+tools = ["guest", "other", "third"]
+network = [{ url = "http://api.example.com/", methods = ["GET", "POST"] }]
+call = ["guest", "other", "third"]
+"#;
+    let site = Site::new(&format!("{AMPLE}{limits}\n{rules}")).and("other").and("third");
+    let upstream = site.world.serve("http://api.example.com", |_| http::Response::new("0123456789".into()));
+    (site, upstream)
+}
+
+/// What each call of a tool used that another call made, the first one first.
+fn used_by(site: &Site, tool: &str, parent: CallId) -> Vec<(CallId, Used)> {
+    let order = receipts::Order::OldestFirst;
+    let filter = receipts::Filter { tool: Some(tool.to_owned()), order, ..receipts::Filter::default() };
+    let entries = receipts::list(&site.home().join("receipts"), filter).unwrap().map(Result::unwrap);
+    let receipts = entries.map(|sealed| sealed.receipt).filter(|receipt| receipt.parent == Some(parent));
+    receipts.map(|receipt| (receipt.call, receipt.used)).collect()
+}
+
+#[test]
+fn calls_three_levels_deep_send_no_more_than_the_first_may() {
+    let send = json!({ "request": get("http://api.example.com/") });
+    // The outermost may send two; its callees could send as many themselves. Who asks for the third ends, and so does whoever has
+    // no more to give.
+    for way in ["call", "call-on"] {
+        let (site, upstream) = three("http-requests = 2");
+        let struck = site.strike(way, &to("other.attacks.call-on", &to("third.attacks.send", &send)));
+        let told = struck.outcome.verdict.failure().map_or_else(|| struck.told(), |failure| failure.message.clone());
+        assert!(told.contains("http-requests-limit"), "{way}: {told}");
+        assert_eq!((upstream.connections(), upstream.requests().len()), (2, 2), "{way}");
+        // What each level used is what it was charged for those below it.
+        let receipt = &struck.outcome.receipt.as_ref().unwrap().receipt;
+        assert_eq!(receipt.used.http_requests, 2, "{way}");
+        let others = used_by(&site, "other", receipt.call);
+        assert_eq!(others.iter().map(|(_, used)| used.http_requests).sum::<u64>(), 2, "{way}");
+        let thirds: Vec<_> = others.iter().flat_map(|(call, _)| used_by(&site, "third", *call)).collect();
+        assert_eq!(thirds.iter().map(|(_, used)| used.http_requests).sum::<u64>(), 2, "{way}");
+        assert!(thirds.len() > 2, "the third was refused, and has a receipt");
+        assert_eq!(receipt.used.nested_calls, (others.len() + thirds.len()) as u64, "{way}");
+        let received: u64 = thirds.iter().map(|(_, used)| used.http_received_bytes).sum();
+        assert_eq!((receipt.used.http_received_bytes, received), (20, 20), "{way}");
+        site.arena.serves();
+    }
+}
+
+#[test]
+fn nothing_goes_out_for_a_call_that_has_nothing_left_to_give() {
+    let send = json!({ "request": get("http://api.example.com/") });
+    let (site, upstream) = three("http-requests = 1");
+    // The one request of the first call is spent by the first callee; the second callee gets none of its own.
+    let struck = site.strike("call-on", &to("other.attacks.send", &send));
+    struck.ended_as("http-requests-limit", &site.arena);
+    assert_eq!((upstream.connections(), upstream.requests().len()), (1, 1));
+    let call = struck.outcome.receipt.as_ref().unwrap().receipt.call;
+    let used: Vec<_> = used_by(&site, "other", call).into_iter().map(|(_, used)| used.http_requests).collect();
+    assert_eq!(used, [1, 0]);
+    // The same for bytes: ten came, and the eleventh is one too many for whoever asks for it.
+    let (site, upstream) = three("http-received-bytes = \"15 B\"");
+    let struck = site.strike("call-on", &to("other.attacks.send", &send));
+    struck.ended_as("http-received-bytes-limit", &site.arena);
+    assert_eq!(upstream.connections(), 2);
+    assert!(struck.outcome.receipt.as_ref().unwrap().receipt.used.http_received_bytes <= 15);
+    site.arena.serves();
+}
+
+#[test]
+fn calls_of_calls_count_for_every_call_above_them_and_no_further() {
+    let (site, _upstream) = three("nested-calls = 5");
+    // Each call of the second makes one of the third: two and two and one, and the sixth is never made.
+    let burn = to("third.attacks.burn", &json!({ "units": 4 }));
+    let struck = site.strike("call-on", &to("other.attacks.call", &burn));
+    struck.ended_as("nested-calls-limit", &site.arena);
+    let receipt = &struck.outcome.receipt.as_ref().unwrap().receipt;
+    let others = used_by(&site, "other", receipt.call);
+    let thirds: usize = others.iter().map(|(call, _)| used_by(&site, "third", *call).len()).sum();
+    assert_eq!((receipt.used.nested_calls, others.len(), thirds), (5, 3, 2));
     site.arena.serves();
 }
 

@@ -48,10 +48,13 @@ fn a_result_over_its_limit_is_not_handed_on() {
 
 #[test]
 fn bytes_over_the_result_limit_are_not_handed_on() {
-    let limits = &[(Limit::Memory, 64 << 20), (Limit::ResultBytes, 4 << 20)];
-    // Each byte of a list is a value of its own on its way out, which the limit on copied data meets first.
+    // Each byte of a list is a value of its own on its way out: of that many the host holds more than the memory has left, or,
+    // where it has more, than the limits of a result allow.
     alone(|| {
-        check(&Attack::new(HOSTILE, "blow-up-bytes", limits, "host-bytes-limit").with(r#"{ "megabytes": 16 }"#));
+        for (memory, ends) in [(64 << 20, "memory-limit"), (256 << 20, "result-values-limit")] {
+            let limits = &[(Limit::Memory, memory), (Limit::ResultBytes, 4 << 20)];
+            check(&Attack::new(HOSTILE, "blow-up-bytes", limits, ends).with(r#"{ "megabytes": 16 }"#));
+        }
     });
 }
 

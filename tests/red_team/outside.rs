@@ -49,6 +49,14 @@ impl Site {
         })
     }
 
+    /// The same, with an audit log in its home.
+    pub(super) fn audited(rules: &str, secrets: &[(&str, &str)]) -> Self {
+        let world = World::new();
+        Self::arranged(world.door(), world, rules, secrets, |settings| {
+            settings.audit = Some(home(settings).join("audit"));
+        })
+    }
+
     /// With the machine's own network in the place of a world.
     pub(super) fn outside(rules: &str) -> Self {
         let world = World::new();

@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use toolcell_core::receipt::Used;
 use toolcell_core::{
-    Arguments, CallId, Card, Clock, Digest, Directory, Effects, Events, Failure, Kind, Outcome, Receipt, ResultText,
-    Sealed, Tenant, ToolCall, Toolbox, UnixMillis, Verdict,
+    Arguments, CallId, Card, Clock, Digest, Directory, Effects, Events, Failure, Kind, Limit, Outcome, Receipt,
+    ResultText, Sealed, Tenant, ToolCall, Toolbox, UnixMillis, Verdict,
 };
 
 use super::Parts;
@@ -115,7 +115,12 @@ impl Toolbox for Script {
     }
 }
 
+/// The message of a failure of the gates that a call met with while it ran.
+pub(super) const INSIDE: &str = "inside";
+
 fn receipt(call: &ToolCall, verdict: &Verdict) -> Sealed {
+    let gates = [Kind::Limit(Limit::QueueTime), Kind::Limit(Limit::QueueLength), Kind::Limit(Limit::Rate)];
+    let began = verdict.failure().is_none_or(|failure| !gates.contains(&failure.kind) || failure.message == INSIDE);
     let receipt = Receipt {
         call: call.id,
         tool: call.tool.clone(),
@@ -130,7 +135,7 @@ fn receipt(call: &ToolCall, verdict: &Verdict) -> Sealed {
         queued_us: 0,
         verdict: verdict.name().into(),
         kind: verdict.failure().map(|failure| failure.kind),
-        used: Used { fuel: 10, http_requests: 1, ..Used::default() },
+        used: if began { Used { fuel: 10, http_requests: 1, ..Used::default() } } else { Used::default() },
         host_calls: std::collections::BTreeMap::default(),
         denied: Vec::new(),
     };

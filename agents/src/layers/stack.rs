@@ -19,7 +19,8 @@ pub enum Layer {
     Cache,
     /// Outside of the breaker: each attempt asks whether the tool is called at all, and waits as long as it is told.
     Retry,
-    /// Outside of the timeout: an attempt that took too long counts against the tool.
+    /// Outside of the timeout: an attempt that took too long counts against the tool. What it refuses has no receipt and
+    /// proves nothing to retry, so a call that must not be repeated fails at once.
     Breaker,
     /// Next to the toolbox: it measures one attempt.
     Timeout,

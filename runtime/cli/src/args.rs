@@ -326,7 +326,21 @@ pub(crate) enum AuditCommand {
     /// Lists events, the newest first.
     List(AuditListArgs),
     /// Checks every chain of the log.
-    Verify(AuditVerifyArgs),
+    Verify(VerifyArgs),
+}
+
+/// Which entries of a log are listed, and how: the same for receipts and for audit events.
+#[derive(Debug, Args)]
+pub(crate) struct Listing {
+    /// Only those about this tool, or about the tools of this component.
+    #[arg(long)]
+    pub(crate) tool: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Prints one entry a line as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -336,22 +350,15 @@ pub(crate) struct AuditListArgs {
         "started", "stopped", "grant", "denial", "approval", "reload", "secret-used", "rotated", "healed",
     ])]
     pub(crate) kind: Option<String>,
-    /// Only those about this tool, or about the tools of this component.
-    #[arg(long)]
-    pub(crate) tool: Option<String>,
     /// Only those of the last so long, such as `24h`.
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<Span>,
-    /// At most so many.
-    #[arg(long, default_value_t = 20)]
-    pub(crate) limit: usize,
-    /// Prints one event a line as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct AuditVerifyArgs {
+pub(crate) struct VerifyArgs {
     /// Prints the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -368,33 +375,19 @@ pub(crate) enum ReceiptsCommand {
     /// Lists receipts, the newest first.
     List(ReceiptsListArgs),
     /// Checks every chain and every checkpoint of the log.
-    Verify(ReceiptsVerifyArgs),
+    Verify(VerifyArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReceiptsListArgs {
-    /// Only those of this tool.
-    #[arg(long)]
-    pub(crate) tool: Option<String>,
     /// Only those with this verdict, such as `denied`.
     #[arg(long)]
     pub(crate) verdict: Option<String>,
     /// Only the receipt of this call.
     #[arg(long)]
     pub(crate) call: Option<toolcell_core::CallId>,
-    /// At most so many.
-    #[arg(long, default_value_t = 20)]
-    pub(crate) limit: usize,
-    /// Prints one receipt a line as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReceiptsVerifyArgs {
-    /// Prints the report as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]

@@ -28,7 +28,7 @@ pub(crate) enum Exit {
 pub(crate) const TABLE: &str = "\
 Exit codes:
   0  ok: the call completed
-  1  failed: the tool could not do what was asked, or the command itself failed
+  1  failed: the tool could not do what was asked, also because something was refused to it, or the command itself failed
   2  usage: the command line makes no sense
   3  denied: it was not allowed
   4  exhausted: a limit was hit; the message names it

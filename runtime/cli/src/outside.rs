@@ -56,7 +56,9 @@ fn from_environment(names: &std::collections::BTreeMap<String, String>) -> Resul
             CliError::failed(format!("the policy's secret `{name}` cannot be called so")).because(&error)
         })?;
         let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
-            tracing::warn!(secret = name, variable, "the variable of a secret is not set");
+            tracing::warn!(
+                "there is no secret `{name}`: the policy takes it from the variable {variable}, which is not set"
+            );
             continue;
         };
         let secret = Secret::new(value.into_vec()).map_err(|error| {

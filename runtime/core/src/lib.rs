@@ -18,6 +18,7 @@ pub mod json;
 pub mod kv;
 pub mod limits;
 pub mod manifest;
+pub mod nearest;
 pub mod net;
 pub mod outcome;
 pub mod receipt;

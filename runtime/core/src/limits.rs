@@ -29,6 +29,7 @@ pub enum Limit {
     LogLines,
     HostCalls,
     HostBytes,
+    CrossingBytes,
     RandomBytes,
     FileReadBytes,
     FileWriteBytes,
@@ -108,6 +109,7 @@ rows! {
     LogLines, "log_lines", "log-lines-limit", Count, 1_000, 1_000_000, true, "log floods by number, empty writes included";
     HostCalls, "host_calls", "host-call-limit", Count, 1_000_000, 1_000_000_000, true, "loops over host functions, which cost the guest little fuel";
     HostBytes, "host_bytes", "host-bytes-limit", Bytes, GIB, 64 * GIB, true, "bytes moved through host functions, over the whole call";
+    CrossingBytes, "crossing_bytes", "crossing-bytes-limit", Bytes, 17 * MIB, 256 * MIB, true, "one huge argument of a host function, of which the host makes a copy before it looks at it";
     RandomBytes, "random_bytes", "random-limit", Bytes, MIB, GIB, true, "draining the generator or the CPU behind it";
     FileReadBytes, "file_read_bytes", "file-read-limit", Bytes, 512 * MIB, 64 * GIB, true, "reading a mount again and again";
     FileWriteBytes, "file_write_bytes", "file-write-limit", Bytes, 64 * MIB, 64 * GIB, true, "filling the disk, holes in sparse files included";

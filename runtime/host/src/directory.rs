@@ -20,7 +20,7 @@ const MAX_WORD: usize = 64;
 impl Directory for Host {
     fn card(&self, tool: &str, tenant: &Tenant) -> Result<Arc<Card>, Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        let known = self.0.known(&component, index, tenant);
+        let known = self.0.known(&component, index, tenant)?;
         let tool = &component.tools[index];
         known
             .card(|| card(&component, tool, &known.grant))

@@ -174,37 +174,47 @@ impl Host {
     /// Looks at the folders once.
     pub fn look(&self) -> catalog::Changes {
         let changes = self.0.catalog.look();
-        self.0.witness.looked(&changes, || self.0.policy_digest());
+        self.0.looked(&changes);
         changes
     }
 
-    /// Looks at the folders again and again until the value is dropped.
+    /// Looks at the folders again and again until the value is dropped. What has changed is recorded as for [`Host::look`].
     ///
     /// # Errors
     /// Where there is no thread to be had.
     pub fn watch(&self, interval: std::time::Duration) -> std::io::Result<Watch> {
-        self.0.catalog.watch(interval)
+        // The watch is no reason for a host to live on.
+        let host = Arc::downgrade(&self.0);
+        self.0.catalog.watch(interval, move |changes| {
+            if let Some(host) = host.upgrade() {
+                host.looked(changes);
+            }
+        })
     }
 
-    /// Replaces the policy. Calls in flight keep the grant they have.
+    /// Replaces the policy. Calls in flight keep the grant they have. That it was replaced is on disk in the audit log when this
+    /// returns; where the log does not take it, it is replaced all the same, and only what cannot be recorded is not granted.
     pub fn set_policy(&self, policy: Policy) {
         self.0.witness.reloaded(policy.digest(), vec!["the policy was replaced".to_owned()]);
         self.0.change_rules(|rules| Rules { policy, approvals: rules.approvals.clone() });
+        // Not before: what a policy takes away does not wait for a disk.
+        self.0.witness.settle();
     }
 
-    /// Replaces the approvals. Calls in flight keep the grant they have.
+    /// Replaces the approvals, as [`Host::set_policy`] does the policy.
     pub fn set_approvals(&self, approvals: BTreeMap<ToolId, Approval>) {
         self.0.witness.reloaded(self.0.policy_digest(), vec!["the approvals were replaced".to_owned()]);
         self.0.change_rules(|rules| Rules { policy: rules.policy.clone(), approvals });
+        self.0.witness.settle();
     }
 
     /// What a tool would be granted now, for a person to read.
     ///
     /// # Errors
-    /// Where no such tool is there.
+    /// Where no such tool is there, or the audit log does not take that it is granted something.
     pub fn explain(&self, tool: &str) -> Result<Arc<Grant>, Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        Ok(self.0.known(&component, index, &Tenant::default()).grant.clone())
+        Ok(self.0.known(&component, index, &Tenant::default())?.grant.clone())
     }
 
     /// The signature of a tool.
@@ -225,7 +235,7 @@ impl Host {
     /// Where no such tool is there, or its component cannot be compiled or linked.
     pub async fn warm(&self, tool: &str) -> Result<(), Box<Failure>> {
         let (component, index) = self.snapshot().resolve(tool, None)?;
-        let known = self.0.known(&component, index, &Tenant::default());
+        let known = self.0.known(&component, index, &Tenant::default())?;
         self.0.prepared(&component, &known).await.map(drop)
     }
 
@@ -267,8 +277,21 @@ impl Inner {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Records what a look found.
+    fn looked(&self, changes: &catalog::Changes) {
+        self.witness.looked(changes, || self.policy_digest());
+    }
+
     /// The grant and the typed path of a tool.
-    pub(crate) fn known(&self, component: &Component, tool: usize, tenant: &Tenant) -> Arc<Known> {
+    ///
+    /// # Errors
+    /// Where a grant cannot be recorded. Nothing is remembered then, and the next call tries again.
+    pub(crate) fn known(
+        &self,
+        component: &Component,
+        tool: usize,
+        tenant: &Tenant,
+    ) -> Result<Arc<Known>, Box<Failure>> {
         // Read before the policy: whoever changes it counts afterwards, so nothing made of the old one passes for new.
         let epoch = self.epoch.load(Ordering::SeqCst);
         component.known.of(tool, epoch, tenant, || {
@@ -276,8 +299,8 @@ impl Inner {
             let tool = &component.tools[tool];
             let whom = rules.policy.tenant_matters().then(|| tenant.clone());
             let grant = grant_of(component, tool, tenant, &rules.policy, &rules.approvals);
-            self.witness.granted(tool, component.digest, &grant);
-            Known::new(epoch, whom, tool, grant, self.admission.tool(&tool.id))
+            self.witness.granted(tool, component.digest, &grant)?;
+            Ok(Known::new(epoch, whom, tool, grant, self.admission.tool(&tool.id)))
         })
     }
 
@@ -341,6 +364,10 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // A compilation that nobody can get the result of any more need not come to its end.
         self.workshop.close();
+        // A panic that takes the host with it is no end in order.
+        if !std::thread::panicking() {
+            self.witness.stopped("the host was closed");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use toolcell_core::{Card, Tenant};
 
 use crate::catalog::Tool;
 use crate::grant::Grant;
+use crate::lifting::Cost;
 use crate::sandbox::{Prepared, Shared};
 use crate::schema::{self, FastPath};
 
@@ -22,6 +23,8 @@ pub(crate) struct Known {
     pub(crate) grant: Arc<Grant>,
     /// How it is called without a value for each byte, where its signature allows that.
     pub(crate) fast: Option<Arc<FastPath>>,
+    /// What its result costs while it is lifted.
+    pub(crate) cost: Cost,
     /// Its gate among all calls of this host.
     pub(crate) gate: Arc<Semaphore>,
     /// What runs it, as long as that stays in memory for other reasons.
@@ -32,8 +35,11 @@ pub(crate) struct Known {
 
 impl Known {
     pub(crate) fn new(epoch: u64, tenant: Option<Tenant>, tool: &Tool, grant: Grant, gate: Arc<Semaphore>) -> Self {
-        let fast = tool.signature.as_ref().ok().and_then(schema::fast_path).map(Arc::new);
-        Self { epoch, tenant, grant: Arc::new(grant), fast, gate, run_by: Mutex::default(), card: OnceLock::new() }
+        let signature = tool.signature.as_ref().ok();
+        let fast = signature.and_then(schema::fast_path).map(Arc::new);
+        let cost = Cost::of(signature.and_then(|signature| signature.result.as_ref()), fast.as_deref());
+        let (run_by, card) = (Mutex::default(), OnceLock::new());
+        Self { epoch, tenant, grant: Arc::new(grant), fast, cost, gate, run_by, card }
     }
 
     /// What callers may know of the tool, made once.
@@ -66,21 +72,28 @@ impl Places {
     }
 
     /// What is known of a tool for a tenant under the policy of this number; it is made where nothing is.
-    pub(crate) fn of(&self, tool: usize, epoch: u64, tenant: &Tenant, make: impl FnOnce() -> Known) -> Arc<Known> {
+    /// What cannot be made is not remembered.
+    pub(crate) fn of<E>(
+        &self,
+        tool: usize,
+        epoch: u64,
+        tenant: &Tenant,
+        make: impl FnOnce() -> Result<Known, E>,
+    ) -> Result<Arc<Known>, E> {
         let place = || self.0[tool].lock().unwrap_or_else(PoisonError::into_inner);
         let fits =
             |known: &Arc<Known>| known.epoch == epoch && known.tenant.as_ref().is_none_or(|known| known == tenant);
         if let Some(known) = place().iter().find(|known| fits(known)) {
-            return known.clone();
+            return Ok(known.clone());
         }
         // Not under the lock: a signature may have to be checked, over all of the component's bytes.
-        let made = Arc::new(make());
+        let made = Arc::new(make()?);
         let mut place = place();
         place.retain(|known| known.epoch >= epoch);
         if place.len() >= MAX_TENANTS {
             place.clear();
         }
         place.push(made.clone());
-        made
+        Ok(made)
     }
 }

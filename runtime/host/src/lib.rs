@@ -18,6 +18,7 @@ mod guests;
 mod host;
 mod known;
 mod ledger;
+mod lifting;
 mod nested;
 mod outside;
 pub mod policy;

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use toolcell_core::receipt::Used;
 use toolcell_core::{Arguments, CallId, Failure, Kind, Limit, Limits, Silent, Tenant, ToolCall, ToolId};
 
-use crate::boundary::{Called, Callees, NoResult};
+use crate::boundary::{Called, Callees, NoResult, Tally};
+use crate::egress::{HttpLimits, HttpMeter};
 use crate::grant::Grant;
 use crate::host::Inner;
 use crate::ledger::Ledger;
@@ -19,6 +20,17 @@ pub(crate) struct Lineage {
     tools: Vec<ToolId>,
     /// What the innermost may do: nothing that it calls may do more.
     pub(crate) grant: Arc<Grant>,
+    /// What the requests of the innermost have used, which those of whoever it calls use too; none where it sends none.
+    pub(crate) requests: Option<Requests>,
+    /// How many calls the innermost has made.
+    tally: Arc<Tally>,
+}
+
+/// The meter of a call's requests, and the limits that it is held against.
+#[derive(Clone)]
+pub(crate) struct Requests {
+    pub(crate) meter: Arc<HttpMeter>,
+    pub(crate) limits: HttpLimits,
 }
 
 /// Runs the tools that one call in flight calls.
@@ -30,17 +42,19 @@ pub(crate) struct Nested {
 }
 
 impl Nested {
-    /// For a call of `tool` under `grant`, which may itself be one that another made.
+    /// For a call of `tool` under `grant` and within `limits`, which may itself be one that another made.
     pub(crate) fn new(
         host: &Arc<Inner>,
         call: &ToolCall,
         tool: &ToolId,
-        grant: &Arc<Grant>,
+        (grant, limits): (&Arc<Grant>, &Limits),
+        requests: Option<Requests>,
         above: Option<&Arc<Lineage>>,
     ) -> Self {
         let mut tools = above.map(|above| above.tools.clone()).unwrap_or_default();
         tools.push(tool.clone());
-        let lineage = Arc::new(Lineage { tools, grant: grant.clone() });
+        let tally = Arc::new(Tally::new(limits, above.map(|above| above.tally.clone())));
+        let lineage = Arc::new(Lineage { tools, grant: grant.clone(), requests, tally });
         Self { host: host.clone(), call: call.id, tenant: call.tenant.clone(), lineage }
     }
 
@@ -95,5 +109,9 @@ impl Callees for Nested {
             (None, None) => unreachable!("a verdict is a result or a failure"),
         };
         Called { ended, used }
+    }
+
+    fn tally(&self) -> &Tally {
+        &self.lineage.tally
     }
 }

@@ -15,6 +15,7 @@ use crate::egress::{
     Door, EgressSession, HttpLimits, HttpMeter, NetworkGrant, Notes, Redact, RedactStream, Redirects, SecretGrant,
 };
 use crate::grant::{Grant, GrantedNetwork};
+use crate::nested::Requests;
 use crate::policy;
 use crate::secrets::{Redactor, Secret, SecretName, SecretStore};
 
@@ -39,7 +40,15 @@ impl Outside {
     }
 
     /// What a call under this grant reaches.
-    pub(crate) fn reach(&self, grant: &Grant, limits: &Limits, notes: impl FnOnce() -> Arc<dyn Notes>) -> Reach {
+    ///
+    /// `above` is what the requests of the call have used that makes this one, if one does.
+    pub(crate) fn reach(
+        &self,
+        grant: &Grant,
+        limits: &Limits,
+        above: Option<&Requests>,
+        notes: impl FnOnce() -> Arc<dyn Notes>,
+    ) -> Reach {
         if grant.network.is_empty() && grant.secrets.is_empty() {
             return Reach { egress: None, secrets: self.none.clone() };
         }
@@ -69,7 +78,9 @@ impl Outside {
                 grants: grant.network.iter().map(network).collect(),
                 secrets: granted.into(),
                 limits: http_limits(limits),
-                meter: Arc::new(HttpMeter::default()),
+                meter: Arc::new(
+                    above.map_or_else(HttpMeter::default, |above| HttpMeter::within(above.meter.clone(), above.limits)),
+                ),
                 redact: (!found.is_empty()).then(|| Arc::new(Lazily::new(found)) as Arc<dyn Redact>),
                 notes: notes(),
             },

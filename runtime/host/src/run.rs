@@ -14,14 +14,14 @@ use toolcell_core::{
 };
 
 use crate::admission::Slot;
-use crate::boundary::{CallState, Callees, Kv, Randomness, Setup, Sink};
+use crate::boundary::{CallState, Callees, Egress, Kv, Randomness, Setup, Sink};
 use crate::catalog::{Component, Tool};
 use crate::grant::{Grant, Inert};
 use crate::guests::{Guests, Ticking};
 use crate::host::{Host, Inner};
 use crate::known::Known;
 use crate::ledger::{Ledger, Left};
-use crate::nested::{Lineage, Nested};
+use crate::nested::{Lineage, Nested, Requests};
 use crate::sandbox::{Passed, Session, Shared};
 use crate::schema::shape::NotCallable;
 use crate::schema::{Conclusion, LowerError};
@@ -88,7 +88,8 @@ pub(crate) async fn through(
     let (sink, mut lines) = Lines::new(events);
     let grant = &checked.grant;
     let tool = &checked.component.tools[checked.tool].id;
-    let reach = host.outside.reach(grant, &checked.limits, || host.witness.notes(call.id, tool));
+    let requests = above.as_ref().and_then(|above| above.requests.as_ref());
+    let reach = host.outside.reach(grant, &checked.limits, requests, || host.witness.notes(call.id, tool));
     let setup = Setup {
         limits: checked.limits.clone(),
         mounts: grant.mounts.clone(),
@@ -97,10 +98,10 @@ pub(crate) async fn through(
         started: host.clock.now(),
         randomness: Randomness { key: host.secret.clone(), stream: host.serial.fetch_add(1, Ordering::Relaxed) },
         sink,
+        callees: callees(host, &call, tool, &checked, reach.egress.as_ref(), above.as_ref()),
         egress: reach.egress,
         kv: store(host, &call, tool, grant),
         secrets: reach.secrets,
-        callees: callees(host, &call, tool, grant, above.as_ref()),
         interceptor: None,
     };
     let left = (!inline).then(|| ledger.left());
@@ -133,13 +134,13 @@ fn check(
     receipt.tool.clear();
     receipt.tool.push_str(entry.id.as_str());
     let signature = entry.signature.as_ref().map_err(|not| not_callable(entry, not))?;
-    let known = host.known(&component, tool, &call.tenant);
+    let known = host.known(&component, tool, &call.tenant)?;
     if let Some(inert) = known.grant.inert() {
         return Err(unapproved(inert));
     }
     let grant = above.map_or_else(|| known.grant.clone(), |above| Arc::new(known.grant.meet(&above.grant)));
     let granted = &grant.limits;
-    let limits = call.budget.as_ref().map_or_else(|| granted.clone(), |budget| granted.meet(budget));
+    let mut limits = call.budget.as_ref().map_or_else(|| granted.clone(), |budget| granted.meet(budget));
     let arguments = call.arguments.parse(&limits).map_err(|error| unreadable(&error))?;
     let passed = Passed::check(signature, known.fast.as_ref(), &arguments, &limits).map_err(|error| {
         let problems = match error {
@@ -154,6 +155,9 @@ fn check(
         Box::new(Failure::new(Kind::InvalidArgument, message).problems(problems))
     })?;
     drop(arguments);
+    if above.is_some() {
+        limits = passed.beside(limits);
+    }
     Ok(Checked { component, tool, known, grant, limits, passed })
 }
 
@@ -216,7 +220,7 @@ async fn guest(
     let mut session = Session::new(&prepared, state, checked.limits, deadline, ledger, ticking);
     let entry = &checked.component.tools[checked.tool];
     let ended = match &entry.signature {
-        Ok(signature) => session.invoke(&prepared, checked.tool, signature, checked.passed).await,
+        Ok(signature) => session.invoke(&prepared, checked.tool, signature, checked.known.cost, checked.passed).await,
         Err(not) => Err(not_callable(entry, not)),
     };
     let ledger = session.finish();
@@ -244,13 +248,16 @@ fn callees(
     host: &Arc<Inner>,
     call: &ToolCall,
     tool: &ToolId,
-    grant: &Arc<Grant>,
+    checked: &Checked,
+    egress: Option<&Egress>,
     above: Option<&Arc<Lineage>>,
 ) -> Option<Arc<dyn Callees>> {
-    if grant.calls.is_empty() {
+    if checked.grant.calls.is_empty() {
         return None;
     }
-    Some(Arc::new(Nested::new(host, call, tool, grant, above)))
+    let requests =
+        egress.map(|Egress { session, .. }| Requests { meter: session.meter.clone(), limits: session.limits });
+    Some(Arc::new(Nested::new(host, call, tool, (&checked.grant, &checked.limits), requests, above)))
 }
 
 /// A tool that must be approved and is not, with what has changed since it was.

@@ -10,13 +10,14 @@ use toolcell_core::json::Json;
 use toolcell_core::types::{Signature, Type};
 use toolcell_core::{Failure, Kind, Limit, Limits};
 use wasmtime::component::{Component as Compiled, ComponentExportIndex, Instance, InstancePre, Val};
-use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
-use crate::boundary::{self, CallState, Exhausted, Exited, Offer};
+use crate::boundary::{self, CallState, Exhausted, Exited, Fault, Offer};
 use crate::catalog::{Component, Tool};
 use crate::engine::Class;
 use crate::guests::Ticking;
 use crate::ledger::Ledger;
+use crate::lifting::{self, Cost, Lifts};
 use crate::schema::{self, Conclusion, FastArguments, FastPath, LiftBounds, LiftError, LowerError};
 
 /// A component ready to be instantiated: compiled, its imports found, its exports looked up.
@@ -46,6 +47,14 @@ impl Passed {
             Some(fast) => fast.arguments(arguments).map(|passed| Self::Typed(fast.clone(), passed.into_owned())),
             None => schema::lower(signature, arguments, limits.get(Limit::ArgumentValues)).map(Self::Values),
         }
+    }
+
+    /// What of a call's memory is left where these arguments are held beside it, as those of one guest for another are. Texts
+    /// and bytes were counted where the guest passed them.
+    pub(crate) fn beside(&self, limits: Limits) -> Limits {
+        let Self::Values(values) = self else { return limits };
+        let left = limits.get(Limit::Memory).saturating_sub(lifting::held(values)).max(1);
+        limits.clone().with(Limit::Memory, left).unwrap_or(limits)
     }
 }
 
@@ -130,7 +139,6 @@ impl Session {
         let mut store = Store::new(prepared.pre.engine(), state);
         store.limiter(|state| &mut state.meter);
         store.set_fuel(limits.get(Limit::Fuel)).expect("every engine of ours consumes fuel");
-        store.set_hostcall_fuel(lifted_bytes(&limits));
         store.set_epoch_deadline(1);
         let time = limits.get(Limit::Time);
         store.epoch_deadline_callback(move |_| {
@@ -149,6 +157,7 @@ impl Session {
         prepared: &Prepared,
         tool: usize,
         signature: &Signature,
+        cost: Cost,
         passed: Passed,
     ) -> Result<Conclusion, Box<Failure>> {
         let deadline = self.deadline;
@@ -162,6 +171,8 @@ impl Session {
                 "the component does not export this function in a callable form",
             )));
         };
+        let lifts = Lifts::new(&limits, cost);
+        lifts.watch(store);
         let run = async {
             let instance: Instance = prepared.pre.instantiate_async(&mut *store).await?;
             let function = instance.get_func(&mut *store, index).ok_or_else(|| {
@@ -190,7 +201,10 @@ impl Session {
             {
                 Ok(Conclusion::Value("null".to_owned()))
             }
-            Ok(Err(error)) => Err(Box::new(classify(&error, &limits))),
+            Ok(Err(error)) => {
+                let result = || lifts.over(&store.data().meter, &limits);
+                Err(Box::new(classify(&error, &limits, result)))
+            }
             Err(_elapsed) => Err(Box::new(Failure::limit(Limit::Time, time))),
         }
     }
@@ -225,13 +239,6 @@ impl Drop for Session {
     }
 }
 
-/// What lifting values out of a guest may cost in host memory, in bytes, for one crossing. A lifted value is a `Val` of
-/// 40 bytes in Wasmtime 48, whatever it holds.
-fn lifted_bytes(limits: &Limits) -> usize {
-    let bytes = limits.get(Limit::ResultBytes).saturating_add(limits.get(Limit::ResultValues).saturating_mul(40));
-    usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
 /// Whether a function has nothing to give but that it went well, as `wasi:cli/run.run` has.
 fn owes_nothing(signature: &Signature) -> bool {
     match &signature.result {
@@ -241,13 +248,24 @@ fn owes_nothing(signature: &Signature) -> bool {
     }
 }
 
-/// Names what stopped a guest.
-fn classify(error: &wasmtime::Error, limits: &Limits) -> Failure {
-    if let Some(Exhausted { limit, value }) = boundary::classify(error, limits) {
-        return Failure::limit(limit, value);
+/// Names what stopped a guest; `result` is the limit of a result that could not be lifted.
+fn classify(error: &wasmtime::Error, limits: &Limits, result: impl Fn() -> Exhausted) -> Failure {
+    if let Some(exhausted) = boundary::classify(error, limits) {
+        if exhausted.limit != Limit::CrossingBytes {
+            return Failure::limit(exhausted.limit, exhausted.value);
+        }
+        // What is raised while a guest runs comes with its frames; without them it was the result that was too much.
+        if error.is::<WasmBacktrace>() {
+            return Failure::limit(exhausted.limit, exhausted.value).hint(SMALLER_PARTS);
+        }
+        let Exhausted { limit, value } = result();
+        return Failure::limit(limit, value).hint(SMALLER_RESULT);
     }
     if let Some(exited) = error.downcast_ref::<Exited>() {
         return Failure::new(Kind::Exited, format!("the tool ended the call by exiting ({exited})"));
+    }
+    if let Some(Fault { message, detail: why }) = error.downcast_ref::<Fault>() {
+        return Failure::new(Kind::HostFault, *message).detail(detail(why));
     }
     let limit = |limit: Limit| Failure::limit(limit, limits.get(limit));
     match error.downcast_ref::<Trap>() {
@@ -271,6 +289,12 @@ fn classify(error: &wasmtime::Error, limits: &Limits) -> Failure {
             .detail(detail(&format!("{error:?}"))),
     }
 }
+
+const SMALLER_PARTS: &str = "The tool passed more to a host function than one crossing carries; ask for less, so that it passes smaller parts, or \
+    let the operator raise `crossing-bytes`.";
+
+const SMALLER_RESULT: &str = "A result is held by the tool and by the host while it crosses; ask for a smaller one, or let the operator raise this \
+    limit.";
 
 /// What the engine says, for the operator. The names of functions and imports in it are the guest's words.
 fn detail(text: &str) -> String {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use toolcell_core::{Digest, Tenant, ToolId, UnixMillis};
 use toolcell_host::catalog::Tool;
+use toolcell_host::grant::uncovered;
 use toolcell_host::{Allow, Component, Grant, Policy, Refusal, Review, grant_of};
 
 use crate::diff::Diff;
@@ -178,7 +179,7 @@ impl Case {
             None => Standing::Unapproved,
             Some(approved) if approved.component != self.component => Standing::OtherComponent,
             Some(approved) if approved.manifest != self.manifest => Standing::OtherManifest,
-            Some(approved) if !self.lines().is_subset(&approved.granted) => Standing::Wider,
+            Some(approved) if !uncovered(&self.lines(), &approved.granted).is_empty() => Standing::Wider,
             Some(_) => Standing::Holds,
         }
     }

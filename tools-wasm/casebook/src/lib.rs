@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use toolcell_client::contract::Failure;
 use toolcell_client::scripted::Script;
 
 use crate::compare::{mismatch, rename};
@@ -30,13 +31,28 @@ pub struct Call<'a> {
 }
 
 /// A failure, as cases see it.
-pub struct Refused {
+pub(crate) struct Refused {
     /// The kind, such as `invalid-argument`.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// The JSON pointer of an invalid argument.
-    pub pointer: Option<String>,
+    pub(crate) pointer: Option<String>,
     /// What the caller reads.
-    pub message: String,
+    pub(crate) message: String,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        let (kind, pointer, message) = match failure {
+            Failure::InvalidArgument(problem) => ("invalid-argument", Some(problem.pointer), problem.message),
+            Failure::Unavailable(outage) => ("unavailable", None, outage.message),
+            Failure::NotFound(message) => ("not-found", None, message),
+            Failure::Conflict(message) => ("conflict", None, message),
+            Failure::Denied(message) => ("denied", None, message),
+            Failure::NeedsPerson(question) => ("needs-person", None, question.text),
+            Failure::Fatal(message) => ("fatal", None, message),
+        };
+        Self { kind, pointer, message }
+    }
 }
 
 /// What to know of a tool to run its cases.
@@ -52,7 +68,7 @@ impl Runner<'_> {
     ///
     /// # Panics
     /// Where a case does not hold, with all that do not; and where the folder has no cases.
-    pub fn run(&self, call: impl Fn(&Call<'_>) -> Result<Value, Refused>) {
+    pub fn run(&self, call: impl Fn(&Call<'_>) -> Result<Value, Failure>) {
         let folder = Path::new(self.folder);
         let manifest = std::fs::read_to_string(folder.join("tool.toml")).expect("a tool has a manifest");
         let mut failed = String::new();
@@ -70,7 +86,7 @@ impl Runner<'_> {
     ///
     /// # Panics
     /// Where the tool does.
-    pub fn storm(&self, call: impl Fn(&Call<'_>) -> Result<Value, Refused>) {
+    pub fn storm(&self, call: impl Fn(&Call<'_>) -> Result<Value, Failure>) {
         let mut chance = Chance(1);
         for (file, case) in self.cases() {
             for (origin, entries) in case["upstream"].as_object().into_iter().flatten() {
@@ -85,11 +101,12 @@ impl Runner<'_> {
         }
     }
 
-    /// Runs the first case of each function that expects a result, with a body of 8 MiB for an answer, and gives the kinds of the failures.
+    /// Runs the first case of each function that expects a result, with a body of 8 MiB for an answer. Each of `expected` is a
+    /// function and the kind of its failure, in alphabetical order.
     ///
     /// # Panics
-    /// Where the tool does, or takes such an answer for one.
-    pub fn flood(&self, call: impl Fn(&Call<'_>) -> Result<Value, Refused>) -> BTreeMap<String, &'static str> {
+    /// Where the tool does, takes such an answer for one, or fails with another kind.
+    pub fn flood(&self, expected: &[(&str, &str)], call: impl Fn(&Call<'_>) -> Result<Value, Failure>) {
         let mut kinds = BTreeMap::new();
         for (_, case) in self.cases() {
             let tool = case["tool"].as_str().expect("a case names its function");
@@ -103,7 +120,8 @@ impl Runner<'_> {
             let outcome = self.outcome(&case, &Script::answering(origin, &answer), &call);
             kinds.insert(tool.to_owned(), outcome.expect_err("8 MiB are no answer").kind);
         }
-        kinds
+        let kinds: Vec<_> = kinds.iter().map(|(tool, kind)| (tool.as_str(), *kind)).collect();
+        assert_eq!(kinds, expected);
     }
 
     /// All cases, each with the name of its file.
@@ -130,7 +148,7 @@ impl Runner<'_> {
         case: &Value,
         folder: &Path,
         manifest: &str,
-        call: &impl Fn(&Call<'_>) -> Result<Value, Refused>,
+        call: &impl Fn(&Call<'_>) -> Result<Value, Failure>,
     ) -> Vec<String> {
         let upstream = case.get("upstream").cloned().unwrap_or_else(|| json!({}));
         let mut problems: Vec<_> = upstream
@@ -151,7 +169,7 @@ impl Runner<'_> {
         &self,
         case: &Value,
         script: &Script,
-        call: &impl Fn(&Call<'_>) -> Result<Value, Refused>,
+        call: &impl Fn(&Call<'_>) -> Result<Value, Failure>,
     ) -> Result<Value, Refused> {
         let empty = Map::new();
         let mut arguments = case["arguments"].clone();
@@ -164,5 +182,6 @@ impl Runner<'_> {
             config: case["config"].as_object().unwrap_or(&empty),
             script,
         })
+        .map_err(Refused::from)
     }
 }

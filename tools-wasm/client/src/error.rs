@@ -21,7 +21,10 @@ pub enum Error {
         method: String,
     },
     /// The host's name leads to an address that is not public, and no grant names that address.
-    #[error("{origin} leads to an address that the policy keeps closed (private, local or reserved)")]
+    #[error(
+        "{origin} leads to an address that the policy keeps closed (private, local or reserved): a rule that is meant to reach it has to \
+         name its network in `addresses`"
+    )]
     AddressProhibited {
         /// Scheme, host and port.
         origin: String,

@@ -18,6 +18,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use toolcell_contract::{Failure as Told, Outage, Problem};
 
 use crate::{Error, Response, json, text};
 
@@ -53,6 +54,35 @@ pub enum Failure {
     Denied(String),
     /// Nothing that the caller changes will help.
     Fatal(String),
+}
+
+impl Failure {
+    /// The same in the words of the contract. Where an argument is to blame it is the one at `pointer`, where `expected` should stand.
+    pub fn at(self, pointer: &str, expected: &str) -> Told {
+        match self {
+            Self::InvalidArgument { message } => Told::InvalidArgument(Problem {
+                pointer: pointer.to_owned(),
+                expected: expected.to_owned(),
+                found: None,
+                message,
+            }),
+            Self::Unavailable { message, retry_after_ms } => Told::Unavailable(Outage { message, retry_after_ms }),
+            Self::NotFound(message) => Told::NotFound(message),
+            Self::Conflict(message) => Told::Conflict(message),
+            Self::Denied(message) => Told::Denied(message),
+            Self::Fatal(message) => Told::Fatal(message),
+        }
+    }
+}
+
+/// An argument that can't be, by the tool's own judgement: the message names its place and what should stand there.
+pub fn invalid(pointer: &str, expected: &str, found: Option<&str>) -> Told {
+    Told::InvalidArgument(Problem {
+        pointer: pointer.to_owned(),
+        expected: expected.to_owned(),
+        found: found.map(|found| text::cleaned(found, LONGEST_FOUND)),
+        message: format!("`{}` has to be {expected}", pointer.trim_start_matches('/').replace('/', ".")),
+    })
 }
 
 /// What a response that is no success means; none for 200 to 299.
@@ -150,6 +180,9 @@ const MAX_ERROR_BODY: usize = 64 << 10;
 /// The longest wait that is passed on: one day. Stops a service, or whoever answers for it, from parking a caller for ever.
 pub const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
+/// How much of an argument is repeated, in characters.
+const LONGEST_FOUND: usize = 100;
+
 /// How much of the service's own words is passed on, in characters.
 const LONGEST_MESSAGE: usize = 300;
 
@@ -215,6 +248,26 @@ mod tests {
                 assert_eq!(case(*status), expected, "{status}");
             }
         }
+    }
+
+    #[test]
+    fn an_argument_that_cannot_be_is_told_with_its_place() {
+        let Told::InvalidArgument(problem) = invalid("/filters/0/test", "a test", Some(&"x\n".repeat(500))) else {
+            panic!("no invalid argument")
+        };
+        assert_eq!(problem.message, "`filters.0.test` has to be a test");
+        assert_eq!(problem.found.map(|found| found.chars().count()), Some(LONGEST_FOUND));
+        let refused = Failure::InvalidArgument { message: "no".to_owned() }.at("/query", "a query");
+        let expected = Problem {
+            pointer: "/query".to_owned(),
+            expected: "a query".to_owned(),
+            found: None,
+            message: "no".to_owned(),
+        };
+        assert_eq!(refused, Told::InvalidArgument(expected));
+        let later =
+            Failure::Unavailable { message: "later".to_owned(), retry_after_ms: Some(7) }.at("/query", "a query");
+        assert_eq!(later, Told::Unavailable(Outage { message: "later".to_owned(), retry_after_ms: Some(7) }));
     }
 
     #[test]

@@ -40,6 +40,9 @@ mod wasi;
 
 use std::time::Duration;
 
+/// The types that a tool fails with, for `with` of its bindings.
+pub use toolcell_contract as contract;
+
 pub use error::Error;
 pub use failure::{Failure, Service};
 pub use request::{HeaderProblem, Method, Request, Target, check_header};

@@ -1,11 +1,10 @@
 //! Owns what is asked: the rules for a question and the one request it makes. The two APIs name the same things differently: `i` and
 //! `input` for the question, `imperial` and `nonmetric` for the units.
 
-use toolcell_client::Request;
+use toolcell_client::contract::Failure;
+use toolcell_client::{Request, failure::invalid};
 
 use crate::bindings::Units;
-use crate::bindings::toolcell::tool::types::Failure;
-use crate::refusal::invalid;
 
 /// The longest question, in characters. What the service understands is far shorter; this bounds the address.
 const LONGEST_QUESTION: usize = 500;

@@ -12,9 +12,9 @@ mod ask;
 mod cases_tests;
 mod refusal;
 
+use toolcell_client::contract::Failure;
 use toolcell_client::{Limits, Request, Response, Transport};
 
-use crate::bindings::toolcell::tool::types::Failure;
 use crate::bindings::{Outcome, Units};
 
 /// The functions, for those who link the tool instead of running it as a component.
@@ -28,6 +28,7 @@ mod bindings {
         path: ["../../wit/tool", "wit"],
         world: "toolcell:compute/compute",
         generate_all,
+        with: { "toolcell:tool/types@0.1.0": toolcell_client::contract },
         additional_derives: [PartialEq, serde::Deserialize, serde::Serialize],
     });
 

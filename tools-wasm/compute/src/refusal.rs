@@ -2,12 +2,13 @@
 //! says 200 with `success: false`, or with an `error` that has a number.
 
 use serde_json::Value;
-use toolcell_client::{Error, Response, Service, failure, json, text};
-
-use crate::bindings::toolcell::tool::types::{Failure, Outage, Problem};
+use toolcell_client::contract::{Failure, Outage};
+use toolcell_client::{Error, Response, Service, failure, json};
 
 /// Whom this tool talks to.
 const SERVICE: Service<'static> = Service { name: "Wolfram|Alpha", secret: Some("wolfram-appid") };
+/// What should stand where a refusal is about an argument.
+const EXPECTED: &str = "a question that Wolfram|Alpha takes";
 
 /// What a short answer that is none means; none for an answer.
 pub(crate) fn of_short(response: &Response) -> Option<Failure> {
@@ -22,7 +23,7 @@ pub(crate) fn of_short(response: &Response) -> Option<Failure> {
 
 /// What a response that is no success means; none for a success.
 pub(crate) fn of_response(response: &Response) -> Option<Failure> {
-    failure::of_response(&SERVICE, response).map(|failure| convert(failure, "/question"))
+    failure::of_response(&SERVICE, response).map(|failure| failure.at("/question", EXPECTED))
 }
 
 /// What a full result without parts means; none for one that has succeeded.
@@ -53,17 +54,7 @@ pub(crate) fn of_result(body: &Value) -> Option<Failure> {
 
 /// What it means that there is no response, or none that can be understood.
 pub(crate) fn of_error(error: &Error) -> Failure {
-    convert(failure::of_error(&SERVICE, error), "")
-}
-
-/// An argument that can't be.
-pub(crate) fn invalid(pointer: &str, expected: &str, found: Option<&str>) -> Failure {
-    Failure::InvalidArgument(Problem {
-        pointer: pointer.to_owned(),
-        expected: expected.to_owned(),
-        found: found.map(|found| text::cleaned(found, 100)),
-        message: format!("`{}` has to be {expected}", pointer.trim_start_matches('/').replace('/', ".")),
-    })
+    failure::of_error(&SERVICE, error).at("", EXPECTED)
 }
 
 /// What the service proposes instead: one object, or a list of them.
@@ -74,22 +65,4 @@ fn suggestions(result: &Value) -> Vec<String> {
         None => &[],
     };
     proposed.iter().filter_map(|proposal| json::line(proposal, "/val", 200)).take(5).collect()
-}
-
-fn convert(failure: failure::Failure, pointer: &str) -> Failure {
-    match failure {
-        failure::Failure::InvalidArgument { message } => Failure::InvalidArgument(Problem {
-            pointer: pointer.to_owned(),
-            expected: "a question that Wolfram|Alpha takes".to_owned(),
-            found: None,
-            message,
-        }),
-        failure::Failure::Unavailable { message, retry_after_ms } => {
-            Failure::Unavailable(Outage { message, retry_after_ms })
-        }
-        failure::Failure::NotFound(message) => Failure::NotFound(message),
-        failure::Failure::Conflict(message) => Failure::Conflict(message),
-        failure::Failure::Denied(message) => Failure::Denied(message),
-        failure::Failure::Fatal(message) => Failure::Fatal(message),
-    }
 }

@@ -13,9 +13,9 @@ mod refusal;
 mod subject;
 
 use serde_json::Value;
+use toolcell_client::contract::Failure;
 use toolcell_client::{Error, Limits, Request, Transport};
 
-use crate::bindings::toolcell::tool::types::Failure;
 use crate::bindings::{Both, Company, Person};
 use crate::subject::Subject;
 
@@ -30,6 +30,7 @@ mod bindings {
         path: ["../../wit/tool", "wit"],
         world: "toolcell:enrich/enrich",
         generate_all,
+        with: { "toolcell:tool/types@0.1.0": toolcell_client::contract },
         additional_derives: [PartialEq, serde::Deserialize, serde::Serialize],
     });
 

@@ -1,13 +1,15 @@
 //! Owns the failures: what the API's refusals mean for the caller. 202 is one of them: the service looks for somebody it has not looked for
 //! before, and has nothing yet.
 
-use toolcell_client::{Error, Response, Service, failure, text};
+use toolcell_client::contract::{Failure, Outage};
+use toolcell_client::{Error, Response, Service, failure};
 
-use crate::bindings::toolcell::tool::types::{Failure, Outage, Problem};
 use crate::subject::Subject;
 
 /// Whom this tool talks to.
 const SERVICE: Service<'static> = Service { name: "Clearbit", secret: Some("clearbit-key") };
+/// What should stand where a refusal is about an argument.
+const EXPECTED: &str = "what Clearbit can look up";
 /// How long a first lookup takes, in milliseconds, where the service does not say: five to ten seconds by its own account.
 const FIRST_LOOKUP_MS: u64 = 10_000;
 
@@ -23,41 +25,13 @@ pub(crate) fn of_response(response: &Response, subject: &Subject) -> Option<Fail
             "Clearbit refused (402){said}: the plan behind the secret `clearbit-key` is used up or has ended; the operator has to see to it"
         ))),
         404 => Some(Failure::NotFound(format!("Clearbit knows nothing of {} (404){said}", subject.as_str()))),
-        _ => failure::of_response(&SERVICE, response).map(|failure| convert(failure, subject.pointer())),
+        _ => failure::of_response(&SERVICE, response).map(|failure| failure.at(subject.pointer(), EXPECTED)),
     }
 }
 
 /// What it means that there is no response, or none that can be understood.
 pub(crate) fn of_error(error: &Error) -> Failure {
-    convert(failure::of_error(&SERVICE, error), "")
-}
-
-/// An argument that can't be.
-pub(crate) fn invalid(pointer: &str, expected: &str, found: &str) -> Failure {
-    Failure::InvalidArgument(Problem {
-        pointer: pointer.to_owned(),
-        expected: expected.to_owned(),
-        found: Some(text::cleaned(found, 100)),
-        message: format!("`{}` has to be {expected}", pointer.trim_start_matches('/')),
-    })
-}
-
-fn convert(failure: failure::Failure, pointer: &str) -> Failure {
-    match failure {
-        failure::Failure::InvalidArgument { message } => Failure::InvalidArgument(Problem {
-            pointer: pointer.to_owned(),
-            expected: "what Clearbit can look up".to_owned(),
-            found: None,
-            message,
-        }),
-        failure::Failure::Unavailable { message, retry_after_ms } => {
-            Failure::Unavailable(Outage { message, retry_after_ms })
-        }
-        failure::Failure::NotFound(message) => Failure::NotFound(message),
-        failure::Failure::Conflict(message) => Failure::Conflict(message),
-        failure::Failure::Denied(message) => Failure::Denied(message),
-        failure::Failure::Fatal(message) => Failure::Fatal(message),
-    }
+    failure::of_error(&SERVICE, error).at("", EXPECTED)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Owns what is looked up: an email address or a domain, checked before a request is spent on it. The rules are those of host names
 //! (RFC 1123, section 2.1) and of the plain local parts that mail in practice has (RFC 5321, section 4.1.2, without quoted strings).
 
-use crate::bindings::toolcell::tool::types::Failure;
-use crate::refusal::invalid;
+use toolcell_client::contract::Failure;
+use toolcell_client::failure::invalid;
 
 /// What is looked up.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub(crate) enum Subject {
 impl Subject {
     /// An email address, with its domain in lower case.
     pub(crate) fn email(text: &str) -> Result<Self, Failure> {
-        let bad = || invalid("/email", "an email address such as ada@example.com, with its domain in ASCII", text);
+        let bad =
+            || invalid("/email", "an email address such as ada@example.com, with its domain in ASCII", Some(text));
         let (local, domain) = text.trim().rsplit_once('@').ok_or_else(bad)?;
         // RFC 5321, section 4.5.3.1: 64 for the local part, and 254 for all of it.
         let is_whole = local.len() <= 64 && local.len() + 1 + domain.len() <= 254;
@@ -28,7 +29,7 @@ impl Subject {
     /// A domain, in lower case.
     pub(crate) fn domain(text: &str) -> Result<Self, Failure> {
         let expected = "a domain such as example.com, in ASCII and without https:// and path";
-        domain_name(text.trim()).map(Self::Domain).ok_or_else(|| invalid("/domain", expected, text))
+        domain_name(text.trim()).map(Self::Domain).ok_or_else(|| invalid("/domain", expected, Some(text)))
     }
 
     /// The text that is sent.

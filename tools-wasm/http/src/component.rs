@@ -1,19 +1,24 @@
 //! Owns the edge of the component: the types of `wit/world.wit` on one side, plain Rust on the other. Only in components, so that
 //! native tests do not get the exported symbols.
 
+use toolcell_client::contract::{Failure, Problem};
 use toolcell_client::{Method as Verb, Wasi};
 
 use crate::ask::Refusal;
 use crate::read::{Extraction as From, Links, Part};
 use crate::{fetch, links, read};
-use bindings::toolcell::tool::types::{Failure, Outage, Problem};
 use bindings::{Extraction, FetchOptions, Fetched, Header, Link, LinkFilter, LinkList, Method, Page, ReadOptions};
 
 /// What `wit/world.wit` generates.
 mod bindings {
     #![allow(unsafe_code, reason = "the generated glue reads and writes the component's memory")]
     #![allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated code")]
-    wit_bindgen::generate!({ path: ["../../wit/tool", "wit"], world: "toolcell:http/http", generate_all });
+    wit_bindgen::generate!({
+        path: ["../../wit/tool", "wit"],
+        world: "toolcell:http/http",
+        generate_all,
+        with: { "toolcell:tool/types@0.1.0": toolcell_client::contract },
+    });
 
     use super::Tool;
     export!(Tool);
@@ -112,23 +117,10 @@ fn whole(count: usize) -> u32 {
 }
 
 fn failure(refusal: Refusal) -> Failure {
-    use toolcell_client::Failure as Plain;
     match refusal {
         Refusal::Argument { pointer, expected, found, message } => {
             Failure::InvalidArgument(Problem { pointer, expected: expected.to_owned(), found, message })
         }
-        Refusal::Failed(Plain::InvalidArgument { message }) => Failure::InvalidArgument(Problem {
-            pointer: "/url".to_owned(),
-            expected: "a URL that the server accepts".to_owned(),
-            found: None,
-            message,
-        }),
-        Refusal::Failed(Plain::Unavailable { message, retry_after_ms }) => {
-            Failure::Unavailable(Outage { message, retry_after_ms })
-        }
-        Refusal::Failed(Plain::NotFound(message)) => Failure::NotFound(message),
-        Refusal::Failed(Plain::Conflict(message)) => Failure::Conflict(message),
-        Refusal::Failed(Plain::Denied(message)) => Failure::Denied(message),
-        Refusal::Failed(Plain::Fatal(message)) => Failure::Fatal(message),
+        Refusal::Failed(failure) => failure.at("/url", "a URL that the server accepts"),
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod diff;
 pub mod document;
+pub mod hops;
 pub mod merge;
 pub mod number;
 pub mod patch;

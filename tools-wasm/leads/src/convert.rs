@@ -1,29 +1,13 @@
 //! Between the generated types of the signature and the types of the modules. Nothing is decided here.
 
-use toolcell_rows::{Reading, Refusal, Source};
+use toolcell_rows::{Reading, Source};
 
 use crate::bindings as wit;
-use crate::bindings::toolcell::tool::types::{Failure, Problem};
 use crate::bottlenecks::{Pipeline, Stage};
 use crate::lead::{Leads, Outcomes, Part};
 use crate::lookalikes::{Candidates, ENOUGH_MODELS, Factor, Match, Ranking, Request, Target};
 use crate::rate::{Days, Rate};
 use crate::report::{Group, Tier};
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Invalid(problem) => Self::InvalidArgument(Problem {
-                pointer: problem.pointer,
-                expected: problem.expected,
-                found: problem.found,
-                message: problem.message,
-            }),
-            Refusal::NotFound(message) => Self::NotFound(message),
-            Refusal::Denied(message) => Self::Denied(message),
-        }
-    }
-}
 
 impl From<wit::Source> for Source {
     fn from(source: wit::Source) -> Self {

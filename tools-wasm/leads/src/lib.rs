@@ -9,6 +9,7 @@ mod lookalikes;
 mod rate;
 mod report;
 
+use toolcell_rows::contract::Failure;
 use toolcell_rows::{Reading, Refusal, Source};
 
 use lead::{Leads, Outcomes, Part};
@@ -19,6 +20,7 @@ mod bindings {
         path: ["../../wit/tool", "wit"],
         world: "toolcell:leads/leads@0.1.0",
         generate_all,
+        with: { "toolcell:tool/types@0.1.0": toolcell_rows::contract },
     });
     export!(Tool with_types_in self);
 
@@ -27,7 +29,6 @@ mod bindings {
 }
 
 use bindings as wit;
-use bindings::toolcell::tool::types::Failure;
 
 impl wit::Guest for wit::Tool {
     fn tiers(

@@ -2,11 +2,15 @@
 //! not valid (50035) the place in `errors`. `allowed_mentions` is always sent: without it a text notifies whom it names.
 
 use serde_json::{Value, json};
-use toolcell_client::{Request, Response, Service, Transport, failure, json as read};
+use toolcell_client::contract::{Failure, Outage, Problem};
+use toolcell_client::{
+    Request, Response, Service, Transport,
+    failure::{self, invalid},
+    json as read,
+};
 
-use crate::bindings::toolcell::tool::types::{Failure, Outage};
 use crate::bindings::{Mentions, Posted};
-use crate::refusal::{Api, invalid};
+use crate::refusal::Api;
 
 const API: Api = Api { service: Service { name: "Discord", secret: Some("discord-token") } };
 
@@ -107,15 +111,12 @@ fn refusal(response: &Response) -> Option<Failure> {
 }
 
 fn invalid_form(pointer: &str, why: &str) -> Failure {
-    match invalid(pointer, "what Discord takes", None) {
-        Failure::InvalidArgument(problem) => {
-            Failure::InvalidArgument(crate::bindings::toolcell::tool::types::Problem {
-                message: format!("Discord did not accept the message: {why}"),
-                ..problem
-            })
-        }
-        other => other,
-    }
+    Failure::InvalidArgument(Problem {
+        pointer: pointer.to_owned(),
+        expected: "what Discord takes".to_owned(),
+        found: None,
+        message: format!("Discord did not accept the message: {why}"),
+    })
 }
 
 /// The argument that `errors` is about, and what it says.

@@ -13,9 +13,9 @@ mod discord;
 mod refusal;
 mod slack;
 
+use toolcell_client::contract::Failure;
 use toolcell_client::{Limits, Request, Response, Transport};
 
-use crate::bindings::toolcell::tool::types::Failure;
 use crate::bindings::{Mentions, Posted};
 use crate::refusal::Api;
 
@@ -30,6 +30,7 @@ mod bindings {
         path: ["../../wit/tool", "wit"],
         world: "toolcell:notify/notify",
         generate_all,
+        with: { "toolcell:tool/types@0.1.0": toolcell_client::contract },
         additional_derives: [PartialEq, serde::Deserialize, serde::Serialize],
     });
 

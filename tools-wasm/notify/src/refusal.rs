@@ -1,9 +1,8 @@
 //! Owns the failures that both services share, above all the one that matters for messages: whether a call that failed has posted. What
 //! certainly did not happen may be tried again; where nobody knows, a person is asked, because a second message cannot be taken back.
 
-use toolcell_client::{Error, Response, Service, failure, text};
-
-use crate::bindings::toolcell::tool::types::{Failure, Outage, Problem, Question};
+use toolcell_client::contract::{Failure, Outage, Question};
+use toolcell_client::{Error, Response, Service, failure};
 
 /// One of the two services.
 pub(crate) struct Api {
@@ -59,32 +58,8 @@ impl Api {
     }
 
     fn convert(&self, failure: failure::Failure, pointer: &str) -> Failure {
-        match failure {
-            failure::Failure::InvalidArgument { message } => Failure::InvalidArgument(Problem {
-                pointer: pointer.to_owned(),
-                expected: format!("what {} takes", self.service.name),
-                found: None,
-                message,
-            }),
-            failure::Failure::Unavailable { message, retry_after_ms } => {
-                Failure::Unavailable(Outage { message, retry_after_ms })
-            }
-            failure::Failure::NotFound(message) => Failure::NotFound(message),
-            failure::Failure::Conflict(message) => Failure::Conflict(message),
-            failure::Failure::Denied(message) => Failure::Denied(message),
-            failure::Failure::Fatal(message) => Failure::Fatal(message),
-        }
+        failure.at(pointer, &format!("what {} takes", self.service.name))
     }
-}
-
-/// An argument that can't be.
-pub(crate) fn invalid(pointer: &str, expected: &str, found: Option<&str>) -> Failure {
-    Failure::InvalidArgument(Problem {
-        pointer: pointer.to_owned(),
-        expected: expected.to_owned(),
-        found: found.map(|found| text::cleaned(found, 100)),
-        message: format!("`{}` has to be {expected}", pointer.trim_start_matches('/')),
-    })
 }
 
 #[cfg(test)]

@@ -5,11 +5,15 @@
 //! brackets are not resolved: `parse` is `none` and `link_names` is off.
 
 use serde_json::{Value, json};
-use toolcell_client::{Request, Response, Service, Transport, failure, json as read, text};
+use toolcell_client::contract::{Failure, Outage};
+use toolcell_client::{
+    Request, Response, Service, Transport,
+    failure::{self, invalid},
+    json as read, text,
+};
 
-use crate::bindings::toolcell::tool::types::{Failure, Outage};
 use crate::bindings::{Mentions, Posted};
-use crate::refusal::{Api, invalid};
+use crate::refusal::Api;
 
 const API: Api = Api { service: Service { name: "Slack", secret: Some("slack-token") } };
 

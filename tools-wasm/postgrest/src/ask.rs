@@ -2,13 +2,12 @@
 //! Refuses to update or delete without a condition, and with one that the server would not apply to the table itself.
 
 use serde_json::Value;
-use toolcell_client::{Method, Request};
+use toolcell_client::contract::Failure;
+use toolcell_client::{Method, Request, failure::invalid};
 
 use crate::base::Base;
-use crate::bindings::toolcell::tool::types::Failure;
 use crate::bindings::{Counting, Filter, SortKey, Test};
 use crate::grammar;
-use crate::refusal::invalid;
 
 /// The arguments of `select`.
 #[derive(Debug)]

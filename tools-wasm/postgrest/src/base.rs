@@ -2,9 +2,8 @@
 //! put behind it; whether a request may go there is for the host to say.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use toolcell_client::contract::Failure;
 use toolcell_client::{Request, text};
-
-use crate::bindings::toolcell::tool::types::Failure;
 
 /// The name of the setting.
 pub(crate) const SETTING: &str = "base-url";

@@ -1,10 +1,10 @@
 //! The cases of `cases/`, run natively against the upstream that each of them scripts.
 
 use serde_json::Value;
-use toolcell_casebook::{Call, Refused, Runner};
+use toolcell_casebook::{Call, Runner};
+use toolcell_client::contract::Failure;
 
 use crate::base::{Base, SETTING};
-use crate::bindings::toolcell::tool::types::Failure;
 
 const RUNNER: Runner<'static> = Runner {
     folder: env!("CARGO_MANIFEST_DIR"),
@@ -23,22 +23,20 @@ fn whatever_the_upstream_answers_the_tool_comes_back() {
 
 #[test]
 fn an_answer_that_is_too_long_is_a_failure() {
-    let kinds = RUNNER.flood(run);
-    let kinds: Vec<_> = kinds.iter().map(|(tool, kind)| (tool.as_str(), *kind)).collect();
-    assert_eq!(
-        kinds,
-        [
+    RUNNER.flood(
+        &[
             ("call", "needs-person"),
             ("delete", "needs-person"),
             ("insert", "needs-person"),
             ("select", "invalid-argument"),
-            ("update", "needs-person")
-        ]
+            ("update", "needs-person"),
+        ],
+        run,
     );
 }
 
-fn run(call: &Call<'_>) -> Result<Value, Refused> {
-    let base = Base::new(call.config.get(SETTING).and_then(Value::as_str)).map_err(refused)?;
+fn run(call: &Call<'_>) -> Result<Value, Failure> {
+    let base = Base::new(call.config.get(SETTING).and_then(Value::as_str))?;
     let text = |name: &str| call.arguments[name].as_str().unwrap();
     let filters = || serde_json::from_value::<Vec<_>>(call.arguments["filters"].clone()).unwrap();
     let at_most = serde_json::from_value(call.arguments["at_most"].clone()).unwrap();
@@ -49,22 +47,9 @@ fn run(call: &Call<'_>) -> Result<Value, Refused> {
         "delete" => crate::delete(call.script, &base, text("table"), &filters(), at_most),
         "call" => {
             let value = crate::call(call.script, &base, text("function"), call.arguments["arguments"].as_str());
-            return value.map(Value::String).map_err(refused);
+            return value.map(Value::String);
         }
         other => panic!("there is no function {other}"),
     };
-    rows.map(|rows| serde_json::to_value(rows).unwrap()).map_err(refused)
-}
-
-fn refused(failure: Failure) -> Refused {
-    let (kind, pointer, message) = match failure {
-        Failure::InvalidArgument(problem) => ("invalid-argument", Some(problem.pointer), problem.message),
-        Failure::Unavailable(outage) => ("unavailable", None, outage.message),
-        Failure::NotFound(message) => ("not-found", None, message),
-        Failure::Conflict(message) => ("conflict", None, message),
-        Failure::Denied(message) => ("denied", None, message),
-        Failure::NeedsPerson(question) => ("needs-person", None, question.text),
-        Failure::Fatal(message) => ("fatal", None, message),
-    };
-    Refused { kind, pointer, message }
+    rows.map(|rows| serde_json::to_value(rows).unwrap())
 }

@@ -15,11 +15,11 @@ mod cases_tests;
 mod grammar;
 mod refusal;
 
+use toolcell_client::contract::Failure;
 use toolcell_client::{Limits, Response, Transport};
 
 use crate::ask::{Ask, Selection};
 use crate::base::Base;
-use crate::bindings::toolcell::tool::types::Failure;
 use crate::bindings::{Counting, Filter, Rows, SortKey};
 
 /// The functions, for those who link the tool instead of running it as a component.
@@ -33,6 +33,7 @@ mod bindings {
         path: ["../../wit/tool", "../../wit/host", "wit"],
         world: "toolcell:postgrest/postgrest",
         generate_all,
+        with: { "toolcell:tool/types@0.1.0": toolcell_client::contract },
         additional_derives: [PartialEq, serde::Deserialize, serde::Serialize],
     });
 

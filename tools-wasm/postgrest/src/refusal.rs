@@ -3,13 +3,15 @@
 //! argument one is about.
 
 use serde_json::Value;
+use toolcell_client::contract::{Failure, Outage, Problem, Question};
 use toolcell_client::{Error, Response, Service, failure, json, text};
 
 use crate::ask::{Ask, Effect};
-use crate::bindings::toolcell::tool::types::{Failure, Outage, Problem, Question};
 
 /// Whom this tool talks to.
 const SERVICE: Service<'static> = Service { name: "The database's server", secret: Some("postgrest-key") };
+/// What should stand where a refusal is about an argument.
+const EXPECTED: &str = "what the database takes";
 
 impl Ask {
     /// What a response that is no success means; none for a success.
@@ -44,9 +46,9 @@ impl Ask {
                 // PostgREST's own messages quote the query as a whole, in words that a column may be called by.
                 let text = json::text(&body, "/message").filter(|_| !code.starts_with("PGRST"));
                 let pointer = text.and_then(|text| self.pointed(text)).unwrap_or(self.body);
-                self.refused(pointer, "what the database takes", &said)
+                self.refused(pointer, EXPECTED, &said)
             }
-            _ => match convert(refused, self.body) {
+            _ => match refused.at(self.body, EXPECTED) {
                 // The gateway in between does not know how far the database came.
                 Failure::Unavailable(outage)
                     if self.effect == Effect::Writes && matches!(response.status, 500 | 502 | 504) =>
@@ -79,7 +81,7 @@ impl Ask {
         }
         match error {
             Error::TooLarge { .. } => self.refused("/limit", "fewer rows or columns", &error.to_string()),
-            _ => convert(failure::of_error(&SERVICE, error), ""),
+            _ => failure::of_error(&SERVICE, error).at("", EXPECTED),
         }
     }
 
@@ -110,16 +112,6 @@ impl Ask {
     }
 }
 
-/// An argument that can't be.
-pub(crate) fn invalid(pointer: &str, expected: &str, found: Option<&str>) -> Failure {
-    Failure::InvalidArgument(Problem {
-        pointer: pointer.to_owned(),
-        expected: expected.to_owned(),
-        found: found.map(|found| text::cleaned(found, 100)),
-        message: format!("`{}` has to be {expected}", pointer.trim_start_matches('/').replace('/', ".")),
-    })
-}
-
 /// What the server says, as one line: message and code, then details and hint where there are some.
 fn sentence(body: &Value, code: &str) -> String {
     let message = json::line(body, "/message", 300).unwrap_or_else(|| "no reason given".to_owned());
@@ -135,24 +127,6 @@ fn sentence(body: &Value, code: &str) -> String {
 
 fn later(message: String, response: &Response) -> Failure {
     Failure::Unavailable(Outage { message, retry_after_ms: failure::retry_after_ms(response) })
-}
-
-fn convert(failure: failure::Failure, pointer: &str) -> Failure {
-    match failure {
-        failure::Failure::InvalidArgument { message } => Failure::InvalidArgument(Problem {
-            pointer: pointer.to_owned(),
-            expected: "what the database takes".to_owned(),
-            found: None,
-            message,
-        }),
-        failure::Failure::Unavailable { message, retry_after_ms } => {
-            Failure::Unavailable(Outage { message, retry_after_ms })
-        }
-        failure::Failure::NotFound(message) => Failure::NotFound(message),
-        failure::Failure::Conflict(message) => Failure::Conflict(message),
-        failure::Failure::Denied(message) => Failure::Denied(message),
-        failure::Failure::Fatal(message) => Failure::Fatal(message),
-    }
 }
 
 #[cfg(test)]

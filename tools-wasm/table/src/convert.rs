@@ -1,10 +1,9 @@
 //! Between the generated types of the signature and the types of the modules. Nothing is decided here.
 
-use toolcell_rows::{Format, Header, Kind, Reading, Refusal, Source};
+use toolcell_rows::{Format, Header, Kind, Reading, Source};
 
 use crate::aggregate::{Aggregate, Function};
 use crate::bindings as wit;
-use crate::bindings::toolcell::tool::types::{Failure, Problem};
 use crate::condition::{Combine, Condition, Operator};
 use crate::describe::Summary;
 use crate::frame::FrameColumn;
@@ -20,21 +19,6 @@ pub(crate) fn list<A, B: From<A>>(list: Vec<A>) -> Vec<B> {
 /// Converts what is there; what is not is the default.
 pub(crate) fn optional<A, B: From<A> + Default>(option: Option<A>) -> B {
     option.map(B::from).unwrap_or_default()
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Invalid(problem) => Self::InvalidArgument(Problem {
-                pointer: problem.pointer,
-                expected: problem.expected,
-                found: problem.found,
-                message: problem.message,
-            }),
-            Refusal::NotFound(message) => Self::NotFound(message),
-            Refusal::Denied(message) => Self::Denied(message),
-        }
-    }
 }
 
 impl From<wit::Source> for Source {

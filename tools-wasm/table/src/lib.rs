@@ -15,6 +15,7 @@ mod render;
 #[cfg(test)]
 mod testing;
 
+use toolcell_rows::contract::Failure;
 use toolcell_rows::{Refusal, Table};
 
 use condition::{Combine, Condition};
@@ -28,6 +29,7 @@ mod bindings {
         path: ["../../wit/tool", "wit"],
         world: "toolcell:table/table@0.1.0",
         generate_all,
+        with: { "toolcell:tool/types@0.1.0": toolcell_rows::contract },
     });
     export!(Tool with_types_in self);
 
@@ -36,7 +38,6 @@ mod bindings {
 }
 
 use bindings as wit;
-use bindings::toolcell::tool::types::Failure;
 
 #[allow(clippy::too_many_arguments)] // The signature's, which a caller fills in by name.
 impl wit::Guest for wit::Tool {

@@ -1,11 +1,10 @@
 //! Owns what is asked: the arguments of a search, the rules that the signature cannot state, and the one request they make.
 //! Parameters and their ranges are those of the Brave Search API (`/res/v1/web/search`, `/res/v1/news/search`).
 
-use toolcell_client::Request;
+use toolcell_client::contract::Failure;
+use toolcell_client::{Request, failure::invalid};
 
-use crate::bindings::toolcell::tool::types::Failure;
 use crate::bindings::{Days, Freshness, SafeSearch};
-use crate::refusal::invalid;
 
 /// What kind of pages to look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +46,11 @@ impl Ask {
         };
         let count = self.count.unwrap_or(USUAL_COUNT);
         if !(1..=most).contains(&count) {
-            return Err(invalid("/count", &format!("a number from 1 to {most}"), &count.to_string()));
+            return Err(invalid("/count", &format!("a number from 1 to {most}"), Some(&count.to_string())));
         }
         let page = self.page.unwrap_or(1);
         if !(1..=LAST_PAGE).contains(&page) {
-            return Err(invalid("/page", &format!("a number from 1 to {LAST_PAGE}"), &page.to_string()));
+            return Err(invalid("/page", &format!("a number from 1 to {LAST_PAGE}"), Some(&page.to_string())));
         }
         let mut request = Request::get(url)
             .header("accept", "application/json")
@@ -85,7 +84,7 @@ impl Ask {
         let words = query.split_whitespace().take(MOST_WORDS + 1).count();
         if words == 0 || words > MOST_WORDS || query.chars().nth(LONGEST_QUERY).is_some() {
             let expected = format!("1 to {LONGEST_QUERY} characters and at most {MOST_WORDS} words");
-            return Err(invalid("/query", &expected, query));
+            return Err(invalid("/query", &expected, Some(query)));
         }
         Ok(query)
     }
@@ -96,7 +95,7 @@ fn country_code(country: &str) -> Result<String, Failure> {
     if code == "ALL" || (code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())) {
         return Ok(code);
     }
-    Err(invalid("/country", "a two-letter country code such as DE, or ALL", country))
+    Err(invalid("/country", "a two-letter country code such as DE, or ALL", Some(country)))
 }
 
 fn language_code(language: &str) -> Result<String, Failure> {
@@ -107,7 +106,7 @@ fn language_code(language: &str) -> Result<String, Failure> {
     if first && rest && code.len() <= 10 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') {
         return Ok(code);
     }
-    Err(invalid("/language", "a language code such as en, pt-br or zh-hans", language))
+    Err(invalid("/language", "a language code such as en, pt-br or zh-hans", Some(language)))
 }
 
 fn freshness_code(freshness: &Freshness) -> Result<String, Failure> {
@@ -118,10 +117,10 @@ fn freshness_code(freshness: &Freshness) -> Result<String, Failure> {
         Freshness::Year => "py".to_owned(),
         Freshness::Range(Days { from, to }) => {
             let expected = "a day as YYYY-MM-DD";
-            let first = day(from).ok_or_else(|| invalid("/freshness/range/from", expected, from))?;
-            let last = day(to).ok_or_else(|| invalid("/freshness/range/to", expected, to))?;
+            let first = day(from).ok_or_else(|| invalid("/freshness/range/from", expected, Some(from)))?;
+            let last = day(to).ok_or_else(|| invalid("/freshness/range/to", expected, Some(to)))?;
             if last < first {
-                return Err(invalid("/freshness/range/to", "a day that is not before `from`", to));
+                return Err(invalid("/freshness/range/to", "a day that is not before `from`", Some(to)));
             }
             format!("{from}to{to}")
         }

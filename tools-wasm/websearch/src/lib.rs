@@ -13,10 +13,10 @@ mod cases_tests;
 mod markup;
 mod refusal;
 
+use toolcell_client::contract::Failure;
 use toolcell_client::{Limits, Transport};
 
 use crate::ask::{Ask, Kind};
-use crate::bindings::toolcell::tool::types::Failure;
 use crate::bindings::{Findings, Freshness, SafeSearch};
 
 /// The functions, for those who link the tool instead of running it as a component.
@@ -30,6 +30,7 @@ mod bindings {
         path: ["../../wit/tool", "wit"],
         world: "toolcell:websearch/websearch",
         generate_all,
+        with: { "toolcell:tool/types@0.1.0": toolcell_client::contract },
         additional_derives: [PartialEq, serde::Deserialize, serde::Serialize],
     });
 

@@ -2,12 +2,13 @@
 //! a key that is missing or wrong, and it gives the wait for its rate limits in `X-RateLimit-Reset`.
 
 use serde_json::Value;
-use toolcell_client::{Error, Response, Service, failure, json, text};
-
-use crate::bindings::toolcell::tool::types::{Failure, Outage, Problem};
+use toolcell_client::contract::{Failure, Outage};
+use toolcell_client::{Error, Response, Service, failure, json};
 
 /// Whom this tool talks to.
 const SERVICE: Service<'static> = Service { name: "Brave Search", secret: Some("brave-key") };
+/// What should stand where a refusal is about an argument.
+const EXPECTED: &str = "what the Brave Search API takes";
 
 /// What a response that is no success means; none for a success.
 pub(crate) fn of_response(response: &Response) -> Option<Failure> {
@@ -16,11 +17,11 @@ pub(crate) fn of_response(response: &Response) -> Option<Failure> {
     if response.status == 422 {
         if is_about_the_key(&body) {
             let denied = Response { status: 401, ..response.clone() };
-            return failure::of_response(&SERVICE, &denied).map(|failure| convert(failure, ""));
+            return failure::of_response(&SERVICE, &denied).map(|failure| failure.at("", EXPECTED));
         }
-        return Some(convert(refused, argument(&body)));
+        return Some(refused.at(argument(&body), EXPECTED));
     }
-    let refused = convert(refused, "");
+    let refused = refused.at("", EXPECTED);
     Some(match refused {
         Failure::Unavailable(Outage { message, retry_after_ms: None }) if response.status == 429 => {
             Failure::Unavailable(Outage { message, retry_after_ms: window(response) })
@@ -31,35 +32,7 @@ pub(crate) fn of_response(response: &Response) -> Option<Failure> {
 
 /// What it means that there is no response.
 pub(crate) fn of_error(error: &Error) -> Failure {
-    convert(failure::of_error(&SERVICE, error), "")
-}
-
-/// An argument that can't be.
-pub(crate) fn invalid(pointer: &str, expected: &str, found: &str) -> Failure {
-    Failure::InvalidArgument(Problem {
-        pointer: pointer.to_owned(),
-        expected: expected.to_owned(),
-        found: Some(text::cleaned(found, 100)),
-        message: format!("`{}` has to be {expected}", pointer.trim_start_matches('/').replace('/', ".")),
-    })
-}
-
-fn convert(failure: failure::Failure, pointer: &str) -> Failure {
-    match failure {
-        failure::Failure::InvalidArgument { message } => Failure::InvalidArgument(Problem {
-            pointer: pointer.to_owned(),
-            expected: "what the Brave Search API takes".to_owned(),
-            found: None,
-            message,
-        }),
-        failure::Failure::Unavailable { message, retry_after_ms } => {
-            Failure::Unavailable(Outage { message, retry_after_ms })
-        }
-        failure::Failure::NotFound(message) => Failure::NotFound(message),
-        failure::Failure::Conflict(message) => Failure::Conflict(message),
-        failure::Failure::Denied(message) => Failure::Denied(message),
-        failure::Failure::Fatal(message) => Failure::Fatal(message),
-    }
+    failure::of_error(&SERVICE, error).at("", EXPECTED)
 }
 
 /// The header that carries the key, as the API's validation names it.

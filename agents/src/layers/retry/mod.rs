@@ -54,8 +54,11 @@ impl Retry {
         until: Option<Instant>,
     ) -> Option<Duration> {
         let Turn::Again { after } = turn(outcome) else { return None };
+        // A call that burnt fuel began, whatever its failure is called.
+        let began = outcome.receipt.as_ref().is_some_and(|sealed| sealed.receipt.used.fuel > 0);
         let failure = failure_of(&mut outcome.verdict)?;
-        if made >= self.rules.attempts(failure.kind, criticality) || !self.may_repeat(call, failure) {
+        let nothing_done = !began && Category::of(failure.kind).nothing_done();
+        if made >= self.rules.attempts(failure.kind, criticality) || !(nothing_done || self.may_repeat(call)) {
             return None;
         }
         let asked = after.unwrap_or_default();
@@ -78,10 +81,7 @@ impl Retry {
         Some(wait)
     }
 
-    fn may_repeat(&self, call: &ToolCall, failure: &Failure) -> bool {
-        if Category::of(failure.kind).nothing_done() {
-            return true;
-        }
+    fn may_repeat(&self, call: &ToolCall) -> bool {
         // Without a card nobody vouches for anything.
         let Ok(card) = self.directory.card(&call.tool, &call.tenant) else { return false };
         card.effects.may_repeat() || (call.idempotency_key.is_some() && self.rules.keyed.contains(&card.id))
@@ -114,6 +114,9 @@ impl Layered for Retry {
             let mut outcome = underway.make(&*self.inner, call.clone(), options, events).await;
             let took = began.elapsed();
             made += 1;
+            if !matches!(turn(&outcome), Turn::Again { .. }) {
+                return behind(attempts, outcome);
+            }
             let (next, number) = self.draw(first, made);
             let spread = fraction(ceilings.next().unwrap_or_default(), number);
             let wait = self.wait(&call, made, &mut outcome, options.criticality, spread, until);

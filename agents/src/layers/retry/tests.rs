@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use toolcell_core::{Kind, Limit, Silent, UnixMillis};
 
 use super::*;
-use crate::layers::scripted::{Play, Script, call, failing, in_virtual_time, later, parts, polled};
+use crate::layers::scripted::{INSIDE, Play, Script, call, failing, in_virtual_time, later, parts, polled};
 use crate::layers::{Door, Parts, Spent};
 
 fn retry(script: &Arc<Script>, rules: Rules) -> Retry {
@@ -78,6 +78,13 @@ async fn what_must_not_be_repeated_is_not_unless_nothing_was_done() {
         let calls = if key.is_some() { 1 } else { calls };
         assert_eq!(script.calls(), calls, "a key is worth what the operator says of the tool");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_that_a_running_call_met_with_proves_nothing() {
+    let script = Script::new([], Play::Fails(Failure::new(Kind::Limit(Limit::QueueTime), INSIDE)));
+    retry(&script, Rules::default()).call(call(1, "shop.buy"), &Silent).await;
+    assert_eq!(script.calls(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use toolcell_host::schema::inert;
 use toolcell_review::rfc3339;
 
 use super::print_json;
-use crate::args::{AuditArgs, AuditCommand, AuditListArgs, AuditVerifyArgs};
+use crate::args::{AuditArgs, AuditCommand, AuditListArgs, VerifyArgs};
 use crate::exit::{CliError, Exit};
 use crate::home::SystemClock;
 use crate::paths::Paths;
@@ -32,19 +32,19 @@ fn list(paths: &Paths, args: &AuditListArgs) -> Result<Exit, CliError> {
     let ago = |span: toolcell_core::units::Span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX);
     let filter = Filter {
         kind: args.kind.clone(),
-        tool: args.tool.clone(),
+        tool: args.listing.tool.clone(),
         since: args.since.map(|span| UnixMillis(SystemClock.now().0.saturating_sub(ago(span)))),
-        limit: args.limit,
+        limit: args.listing.limit,
     };
     let entries = audit::list(&paths.audit(), &filter).map_err(|error| unreadable(&error))?;
     for entry in &entries {
-        if args.json {
+        if args.listing.json {
             say(&serde_json::to_string(entry).map_err(|error| unreadable(&error))?);
         } else {
             say(&row(entry));
         }
     }
-    if entries.is_empty() && !args.json {
+    if entries.is_empty() && !args.listing.json {
         eprintln!("no such audit events");
     }
     Ok(Exit::Ok)
@@ -99,7 +99,7 @@ fn text(event: &AuditEvent) -> String {
     }
 }
 
-fn verify(paths: &Paths, args: &AuditVerifyArgs) -> Result<Exit, CliError> {
+fn verify(paths: &Paths, args: &VerifyArgs) -> Result<Exit, CliError> {
     let report = audit::verify(&paths.audit()).map_err(|error| unreadable(&error))?;
     let intact = report.is_intact();
     if args.json {

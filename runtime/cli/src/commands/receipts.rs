@@ -7,7 +7,7 @@ use toolcell_host::receipts::{self, Filter, Order, Severity, Trust};
 use toolcell_host::schema::inert;
 
 use super::print_json;
-use crate::args::{ReceiptsArgs, ReceiptsCommand, ReceiptsListArgs, ReceiptsVerifyArgs};
+use crate::args::{ReceiptsArgs, ReceiptsCommand, ReceiptsListArgs, VerifyArgs};
 use crate::exit::{CliError, Exit};
 use crate::paths::Paths;
 use crate::terminal::{Style, out, say};
@@ -26,11 +26,11 @@ pub(crate) fn run(args: &ReceiptsArgs) -> Result<Exit, CliError> {
 
 fn list(paths: &Paths, args: &ReceiptsListArgs) -> Result<Exit, CliError> {
     let mut filter = Filter::default();
-    filter.tool.clone_from(&args.tool);
+    filter.tool.clone_from(&args.listing.tool);
     filter.verdict.clone_from(&args.verdict);
     filter.call = args.call;
     filter.order = Order::NewestFirst;
-    filter.limit = Some(args.limit);
+    filter.limit = Some(args.listing.limit);
     let unreadable = |error: &dyn std::error::Error| CliError::failed("cannot read the receipt log").because(error);
     let entries = receipts::list(&paths.receipts(), filter).map_err(|error| unreadable(&error))?;
     let mut any = false;
@@ -38,13 +38,13 @@ fn list(paths: &Paths, args: &ReceiptsListArgs) -> Result<Exit, CliError> {
         let sealed = entry
             .map_err(|error| unreadable(&error).next("`toolcell receipts verify` says what is wrong with the log."))?;
         any = true;
-        if args.json {
+        if args.listing.json {
             say(&serde_json::to_string(&sealed).map_err(|error| unreadable(&error))?);
         } else {
             say(&row(&sealed));
         }
     }
-    if !any && !args.json {
+    if !any && !args.listing.json {
         eprintln!("no receipts; `toolcell run` leaves one for each call");
     }
     Ok(Exit::Ok)
@@ -78,7 +78,7 @@ fn row(sealed: &Sealed) -> String {
     line
 }
 
-fn verify(paths: &Paths, args: &ReceiptsVerifyArgs) -> Result<Exit, CliError> {
+fn verify(paths: &Paths, args: &VerifyArgs) -> Result<Exit, CliError> {
     let trust = Trust::default();
     let report = receipts::verify(&paths.receipts(), &trust)
         .map_err(|error| CliError::failed("cannot read the receipt log").because(&error))?;

@@ -95,14 +95,9 @@ fn print(outcome: &Outcome, whole: bool) -> Result<(), CliError> {
         let mut text = explain(outcome.verdict.name(), failure);
         if let Some(sealed) = &outcome.receipt {
             for denied in &sealed.receipt.denied {
-                let _ = writeln!(
-                    text,
-                    "  {} {} ({} times): {}",
-                    err(Style::Warn, "denied:"),
-                    denied.function,
-                    denied.count,
-                    denied.reason
-                );
+                let times = if denied.count == 1 { String::new() } else { format!(" ({} times)", denied.count) };
+                let label = err(Style::Warn, "denied:");
+                let _ = writeln!(text, "  {label} {}{times}: {}", denied.function, denied.reason);
             }
         }
         let _ = std::io::stderr().lock().write_all(text.as_bytes());

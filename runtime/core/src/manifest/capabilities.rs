@@ -123,7 +123,8 @@ pub enum Callee {
 /// The most keys that anybody may ask for. Beyond it a table in a database is the better tool.
 pub const MAX_KV_KEYS: u64 = 1_000_000;
 
-/// The largest value that anybody may ask for, in bytes. It crosses the boundary whole and is held twice while it does.
+/// The largest value that anybody may ask for, in bytes. It crosses the boundary whole, so that it is below the
+/// default of the limit `crossing_bytes`; while it is set the host holds it five times, which counts as memory of the call.
 pub const MAX_KV_VALUE: u64 = 16 << 20;
 
 /// The most bytes of keys and values that anybody may ask for.

@@ -58,7 +58,7 @@ pub enum AuditError {
     /// A file or folder cannot be used. Nothing of the event is in the log.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Somebody moved, replaced or cut the file that this process writes to.
+    /// Somebody moved, replaced or cut the file that this process writes to. Whoever comes next begins a new one.
     #[error("{} is not the file that this process has been writing to; audit events are lost", .0.display())]
     Replaced(PathBuf),
 }
@@ -141,7 +141,8 @@ impl AuditLog {
 
     /// Appends an event and answers its sequence. It is in the file when this returns; [`Self::sync`] makes it durable.
     ///
-    /// After an error nothing of the event is in the log, and recording can be tried again.
+    /// After an error nothing of the event is in the log, and recording can be tried again. A file that was moved away, replaced or
+    /// cut since the last event is noticed before anything is written.
     pub fn record(&self, event: AuditEvent) -> Result<u64, AuditError> {
         self.append(Recorded::Event(event))
     }
@@ -187,6 +188,14 @@ impl AuditLog {
     fn append(&self, event: Recorded) -> Result<u64, AuditError> {
         let text = event.text();
         let mut chain = lock(&self.chain);
+        if let Some(segment) = &chain.segment {
+            let path = self.segment_path(chain.number);
+            // Whoever relies on the event being recorded must not rely on a file that nobody will find. Two system calls.
+            if is_replaced(&path, segment.medium(), segment.len()) {
+                chain.segment = None;
+                return Err(AuditError::Replaced(path));
+            }
+        }
         if chain.segment.as_ref().is_none_or(|segment| segment.len() >= self.options.segment_bytes) {
             self.begin_segment(&mut chain)?;
         }

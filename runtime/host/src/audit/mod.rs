@@ -22,8 +22,18 @@
 //! was made anew contradicts the copy. Deleting all files of a writer leaves nothing here. Where that matters, ship the
 //! lines elsewhere as they are written; receipts, which are signed, tell about calls in any case.
 //!
-//! Lines are written at once and made durable by [`AuditLog::sync`]: a crash of the process loses nothing, a crash of the
-//! machine what was written since.
+//! # What is durable when
+//!
+//! Lines are written at once, so a crash of the process loses none. [`AuditLog::sync`] waits for the disk; a crash of the
+//! machine loses what was written since. The host syncs
+//!
+//! - at each reload of policy or approvals, and at each change of the catalog, found by whichever look;
+//! - before a secret goes from a tool to a host for the first time in a process;
+//! - when it is settled, and when it ends in order, which is the event `stopped`: where `started` follows on anything else, the
+//!   process before it crashed or was killed.
+//!
+//! Approvals are synced by `toolcell approve` before they hold. Grants and denials wait for the next of these. What lets a
+//! tool do something is refused where it cannot be recorded; what refuses it something is refused in any case.
 
 mod event;
 mod line;

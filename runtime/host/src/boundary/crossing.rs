@@ -116,6 +116,9 @@ impl Door<'_> {
         if let Some(over) = state.egress.over() {
             return R::trapped(state.budget.over(over.limit).into());
         }
+        if let Some(fault) = state.egress.fault() {
+            return R::trapped(fault.clone().into());
+        }
         match state.budget.carry(result.weight()) {
             Ok(()) => result,
             Err(exhausted) => R::trapped(exhausted.into()),

@@ -51,10 +51,21 @@ pub struct Refused {
     pub reason: Cow<'static, str>,
 }
 
+/// The host could not do what it must do before a call may go on. The call ends with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// What, for the caller.
+    pub message: &'static str,
+    /// Why not, for the operator.
+    pub detail: String,
+}
+
 /// The limit that ended a call, wherever in the error's chain it is named.
 ///
-/// Ours are typed. Wasmtime's own limits on handles, instances and copied data come as text or as private types; their
-/// values are taken from `limits`.
+/// Ours are typed. Wasmtime's own limits on handles, instances and lifted data come as text or as private types; their
+/// values are taken from `limits`. Lifted data is always named `crossing_bytes`; whether it was a result that was being
+/// lifted is for the caller to see.
 pub fn classify(error: &wasmtime::Error, limits: &Limits) -> Option<Exhausted> {
     let over = |limit: Limit| Exhausted { limit, value: limits.get(limit) };
     // An error that was given a context hides its own type from the chain, and shows it to `downcast_ref`.
@@ -77,7 +88,10 @@ pub fn classify(error: &wasmtime::Error, limits: &Limits) -> Option<Exhausted> {
 const WASMTIME_TEXTS: &[(&str, Limit)] = &[
     ("cannot allocate another handle: store handle limit exceeded", Limit::Handles),
     ("cannot lend resource: store handle limit exceeded", Limit::Handles),
-    ("too much data is being copied between the host and the guest: fuel allocated for hostcalls", Limit::HostBytes),
+    (
+        "too much data is being copied between the host and the guest: fuel allocated for hostcalls",
+        Limit::CrossingBytes,
+    ),
     ("resource limit exceeded: instance count too high", Limit::Instances),
     ("resource limit exceeded: memory count too high", Limit::Instances),
     ("resource limit exceeded: table count too high", Limit::Instances),

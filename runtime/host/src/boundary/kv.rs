@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use toolcell_core::kv::{Cursor, Key, KvError, KvStore, PageSize, Prefix, Quota, Space};
-use toolcell_core::{Clock, Tenant, UnixMillis};
+use toolcell_core::{Clock, Limit, Tenant, UnixMillis};
 
 use super::Inner;
+use super::ends::Exhausted;
 use super::offers::kv;
+use crate::lifting;
 
 /// The store of one call.
 #[derive(Clone)]
@@ -26,6 +28,10 @@ pub struct Kv {
     pub clock: Arc<dyn Clock>,
 }
 
+/// How often a value is in memory while it is set: here, in the store's task, bound to the statement twice, and as
+/// the row. Five times its bytes is what setting a large one was measured to take.
+const COPIES: u64 = 5;
+
 const NO_KV: &str = "this call has no key-value store; request `kv` in the manifest and allow it in a rule";
 
 impl Kv {
@@ -35,6 +41,18 @@ impl Kv {
 }
 
 impl Inner<'_> {
+    /// What the store holds of a value while it writes it counts as memory of the call. A value over its quota is never
+    /// written; the store says so.
+    fn has_room_to_set(&mut self, value: &[u8]) -> Result<(), Exhausted> {
+        let state = &mut *self.0;
+        let room = lifting::spare(state.budget.limits.get(Limit::Memory), &state.meter);
+        let written = state.kv.as_ref().is_some_and(|kv| kv.quota.value_fits(value.len()).is_ok());
+        if written && value.len() as u64 * COPIES > room {
+            return Err(state.budget.over(Limit::Memory));
+        }
+        Ok(())
+    }
+
     fn kv(&mut self) -> Result<Kv, kv::Error> {
         if let Some(kv) = &self.0.kv {
             return Ok(kv.clone());
@@ -59,6 +77,7 @@ impl kv::Host for Inner<'_> {
         value: Vec<u8>,
         ttl_ms: Option<u64>,
     ) -> wasmtime::Result<Result<(), kv::Error>> {
+        self.has_room_to_set(&value)?;
         Ok(async {
             let kv = self.kv()?;
             let now = kv.clock.now();

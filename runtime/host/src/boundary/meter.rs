@@ -47,7 +47,7 @@ impl Meter {
     }
 
     /// The linear memory held now, in bytes.
-    pub(super) fn memory_now(&self) -> u64 {
+    pub(crate) fn memory_now(&self) -> u64 {
         self.memory.now
     }
 

@@ -27,6 +27,7 @@ mod offers;
 mod outgoing;
 mod random;
 mod sockets;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod toolbox;
@@ -52,12 +53,13 @@ use wasmtime_wasi_http::p2::bindings::http as wasi_http;
 use wasmtime_wasi_io::bindings::wasi::io as wasi_io;
 
 pub use self::crossing::{Crossed, Door, Entry, Interceptor, WrongAnswer};
-pub use self::ends::{Exhausted, Exited, Refused, classify};
+pub use self::ends::{Exhausted, Exited, Fault, Refused, classify};
 pub use self::functions::{FUNCTIONS, FunctionId};
 pub use self::kv::Kv;
 pub use self::meter::Meter;
 pub use self::offer::{Offer, offered};
 pub use self::outgoing::Egress;
+pub use self::tally::Tally;
 pub use self::toolbox::{Called, Callees, NoResult};
 
 use self::budget::{Budget, Shared};
@@ -147,7 +149,6 @@ pub struct CallState {
     kv: Option<Kv>,
     secrets: Arc<BTreeSet<String>>,
     callees: Option<Arc<dyn Callees>>,
-    nested_calls: u64,
 }
 
 impl CallState {
@@ -176,7 +177,6 @@ impl CallState {
             kv,
             secrets,
             callees,
-            nested_calls: 0,
             budget: Budget::new(limits),
         }
     }
@@ -195,7 +195,7 @@ impl CallState {
             host_calls: self.budget.host_calls,
             host_bytes: self.budget.host_bytes,
             random_bytes: self.budget.random_bytes,
-            nested_calls: self.nested_calls,
+            nested_calls: self.callees.as_ref().map_or(0, |callees| callees.tally().used()),
             ..Used::default()
         };
         self.egress.used(&mut used);

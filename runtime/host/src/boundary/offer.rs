@@ -1,5 +1,7 @@
 //! Whether an import is something we offer, decided by its name before anything is instantiated.
 
+use toolcell_core::nearest::edits;
+
 use super::functions::FUNCTIONS;
 
 /// The version of WASI that is linked. A component built against any 0.2 links with it.
@@ -78,27 +80,11 @@ fn fits(wanted: &str, ours: &str) -> bool {
     series(wanted).is_some_and(|wanted| Some(wanted) == series(ours))
 }
 
-/// The interface of ours whose name differs least, if it is near enough to be meant.
+/// The interface of ours whose name differs least, if it is near enough to be meant. Interfaces have long names of several
+/// words, and a wrong word is still a guess worth making: up to a third of the letters may differ, however many that is.
 fn nearest(name: &str) -> Option<&'static str> {
-    // A name is the guest's; what is longer than any of ours by much is near to none of them.
-    if name.len() > 80 {
-        return None;
-    }
-    let best = ours().map(|ours| (distance(name, ours), ours)).min()?;
-    (best.0 <= name.len().max(best.1.len()) / 3).then_some(best.1)
-}
-
-/// The edit distance of two short names, byte by byte.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.bytes().enumerate() {
-            let next = (diagonal + usize::from(from != to)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], next);
-        }
-    }
-    row[b.len()]
+    let edits = |ours| Some((edits(name, ours, name.len().max(ours.len()) / 3)?, ours));
+    ours().filter_map(edits).min().map(|(_, ours)| ours)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! From `wasi:http` to the door and back: bodies, times and errors in each other's words.
 //!
 //! A limit that is reached inside a request ends the call and not only the request: the guest would otherwise learn of it
-//! as one more network error, and nobody of the limit.
+//! as one more network error, and nobody of the limit. So does a request that the host itself cannot answer for.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -10,8 +10,10 @@ use toolcell_core::Limit;
 use toolcell_core::receipt::Used;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::ends::Exhausted;
-use crate::egress::{self, BodyError, Door, EgressError, EgressSession, Notes, Over, Phase, Timeouts};
+use super::ends::{Exhausted, Fault};
+use crate::egress::{
+    self, BodyError, DeniedBy, Door, EgressError, EgressSession, Notes, Over, Phase, Timeouts, Unrecorded,
+};
 
 /// The network of one call.
 #[derive(Clone)]
@@ -35,6 +37,7 @@ struct Open {
 #[derive(Default)]
 pub(super) struct Seen {
     over: OnceLock<Exhausted>,
+    fault: OnceLock<Fault>,
     denied: Mutex<Vec<String>>,
 }
 
@@ -59,9 +62,15 @@ impl Outgoing {
         self.0.is_some()
     }
 
-    /// The limit that a request has reached.
+    /// The limit that a request has reached: one of this call, or one of a call that it made and that shares its limits.
     pub(super) fn over(&self) -> Option<Exhausted> {
-        self.0.as_ref()?.seen.over.get().copied()
+        let Open { egress, seen } = self.0.as_ref()?;
+        seen.over.get().copied().or_else(|| egress.session.meter.over().map(exhausted))
+    }
+
+    /// Why the host could not send a request that it should have sent.
+    pub(super) fn fault(&self) -> Option<&Fault> {
+        self.0.as_ref()?.seen.fault.get()
     }
 
     /// Why requests were refused, each time, since this was last asked.
@@ -76,23 +85,6 @@ impl Outgoing {
             used.http_requests = session.meter.requests();
             used.http_sent_bytes = session.meter.sent_bytes();
             used.http_received_bytes = session.meter.received_bytes();
-        }
-    }
-
-    /// Charges what a nested call used. A limit cannot be zero, so a call that has nothing left still gives others one; when
-    /// that is spent too, this call ends at its own limit, and not after as many as it may make nested calls.
-    pub(super) fn pay(&self, used: &Used) {
-        let Some(Open { egress: Egress { session, .. }, seen }) = &self.0 else { return };
-        session.meter.pay(used);
-        let (meter, limits) = (&session.meter, &session.limits);
-        for (limit, spent, value) in [
-            ("http_requests", meter.requests(), limits.requests),
-            ("http_sent_bytes", meter.sent_bytes(), limits.sent_bytes),
-            ("http_received_bytes", meter.received_bytes(), limits.received_bytes),
-        ] {
-            if spent > value {
-                seen.exceeded(Over { limit, value });
-            }
         }
     }
 }
@@ -112,8 +104,8 @@ impl Notes for Both {
         }
     }
 
-    fn secret_used(&self, name: &str, target: &str) {
-        self.theirs.secret_used(name, target);
+    fn secret_used(&self, name: &str, target: &str) -> Result<(), Unrecorded> {
+        self.theirs.secret_used(name, target)
     }
 }
 
@@ -162,7 +154,8 @@ impl WasiHttpHooks for Outgoing {
 impl Seen {
     fn request(&self, error: EgressError) -> HttpError {
         match error {
-            EgressError::Denied { .. } => HttpError::HttpRequestDenied,
+            EgressError::Denied { by: DeniedBy::Rules, .. } => HttpError::HttpRequestDenied,
+            EgressError::Denied { by: DeniedBy::Address, .. } => HttpError::DestinationIpProhibited,
             EgressError::BadRequest(_) | EgressError::Secret { .. } => {
                 HttpError::InternalError(Some(error.to_string()))
             }
@@ -177,6 +170,12 @@ impl Seen {
             EgressError::Timeout(phase) => self.late(phase),
             EgressError::Over(over) => self.exceeded(over),
             EgressError::Protocol(_) => HttpError::HttpProtocolError,
+            EgressError::Unrecorded { detail, .. } => {
+                let message = "the audit log cannot record the use of a secret, so it was not sent";
+                // The first one counts.
+                let _ = self.fault.set(Fault { message, detail });
+                HttpError::InternalError(None)
+            }
         }
     }
 
@@ -203,14 +202,18 @@ impl Seen {
     }
 
     fn exceeded(&self, over: Over) -> HttpError {
-        let limit = Limit::named(over.limit).unwrap_or(match over.limit {
-            // What is counted on the wire or by ratio is another view of the same limit.
-            "http_head_bytes" | "http_headers" => Limit::HttpHeaderBytes,
-            "http_lookups" => Limit::HttpRequests,
-            _ => Limit::HttpReceivedBytes,
-        });
         // The first one counts. Its value is looked up where the call's limits are.
-        let _ = self.over.set(Exhausted { limit, value: over.value });
+        let _ = self.over.set(exhausted(over));
         HttpError::HttpResponseBodySize(None)
     }
+}
+
+/// The limit of the table that was reached. What is counted on the wire or by ratio is another view of one of them.
+fn exhausted(over: Over) -> Exhausted {
+    let limit = Limit::named(over.limit).unwrap_or(match over.limit {
+        "http_head_bytes" | "http_headers" => Limit::HttpHeaderBytes,
+        "http_lookups" => Limit::HttpRequests,
+        _ => Limit::HttpReceivedBytes,
+    });
+    Exhausted { limit, value: over.value }
 }

@@ -5,21 +5,27 @@
 
 use async_trait::async_trait;
 use toolcell_core::failure::{Problem, Question};
+use toolcell_core::json::Json;
 use toolcell_core::receipt::Used;
 use toolcell_core::{Failure, Kind, Limit, Limits};
-use wasmtime::component::{Linker, LinkerInstance};
+use wasmtime::component::{Linker, LinkerInstance, Val};
 use wasmtime::{AsContextMut, StoreContextMut};
 
 use super::CallState;
 use super::crossing::Door;
 use super::functions::FunctionId;
 use super::offers::{toolbox, types};
+use super::tally::Tally;
+use crate::lifting;
 
 /// Who runs the tools that a call calls. The host gives one to each call that may call any.
 #[async_trait]
 pub trait Callees: Send + Sync {
     /// Runs a tool with so much and no more.
     async fn call(&self, tool: String, arguments: String, left: Limits) -> Called;
+
+    /// How many calls were made, which this call shares with those above and below it.
+    fn tally(&self) -> &Tally;
 }
 
 /// How a nested call ended.
@@ -43,6 +49,10 @@ pub enum NoResult {
 const CALL: FunctionId = FunctionId::of("toolcell:host/toolbox", "call");
 
 const NO_TOOLBOX: &str = "this call may not call other tools; request them in the manifest under `tools`, and allow them by `call` in a rule";
+
+/// What one value of arguments takes while it is checked: as JSON, and as the engine's value made of it, each in a vector
+/// that has doubled.
+const READ_VALUE: u64 = 2 * (size_of::<Json<'_>>() + size_of::<Val>()) as u64;
 
 type Answer = Result<String, toolbox::Error>;
 
@@ -75,15 +85,17 @@ async fn call(mut store: StoreContextMut<'_, CallState>, tool: String, arguments
         state.deny(NO_TOOLBOX);
         return Ok(Err(toolbox::Error::NotGranted(NO_TOOLBOX.to_owned())));
     };
-    if state.nested_calls >= state.budget.limits.get(Limit::NestedCalls) {
+    if callees.tally().charge().is_err() {
         return Err(state.budget.over(Limit::NestedCalls).into());
     }
-    state.nested_calls += 1;
-    let left = left(state, fuel);
+    let left = left(state, fuel, arguments.len() as u64);
     let Called { ended, used } = callees.call(tool, arguments, left).await;
     pay(store.data_mut(), &used);
     store.set_fuel(fuel.saturating_sub(used.fuel))?;
     let state = store.data_mut();
+    if callees.tally().is_over() {
+        return Err(state.budget.over(Limit::NestedCalls).into());
+    }
     Ok(match ended {
         Ok(result) => Ok(result),
         Err(NoResult::NotGranted(reason)) => {
@@ -96,12 +108,19 @@ async fn call(mut store: StoreContextMut<'_, CallState>, tool: String, arguments
 }
 
 /// What this call can still spend. Each limit is worth at least one, because no limit can be zero: what is really used
-/// up is met by the nested call at once.
-fn left(state: &CallState, fuel: u64) -> Limits {
+/// up is met by the nested call at once. Requests and nested calls are not among them: those are charged to this call as they
+/// happen, so that not one goes out for which there is no room here.
+///
+/// While the nested call runs, the host holds its arguments twice: as they came, and as values. They count as memory, and of
+/// values there are no more than memory has room for.
+fn left(state: &CallState, fuel: u64, arguments: u64) -> Limits {
     let (limits, used) = (&state.budget.limits, state.used());
+    let values = limits.get(Limit::ArgumentValues);
+    let room = lifting::spare(limits.get(Limit::Memory), &state.meter) / READ_VALUE;
     let spent = [
+        (Limit::ArgumentValues, values.saturating_sub(room)),
         (Limit::Fuel, limits.get(Limit::Fuel) - fuel.min(limits.get(Limit::Fuel))),
-        (Limit::Memory, state.meter.memory_now()),
+        (Limit::Memory, state.meter.memory_now().saturating_add(arguments.saturating_mul(2))),
         (Limit::HostCalls, used.host_calls),
         (Limit::HostBytes, used.host_bytes),
         (Limit::RandomBytes, used.random_bytes),
@@ -109,10 +128,6 @@ fn left(state: &CallState, fuel: u64) -> Limits {
         (Limit::LogLines, used.log_lines),
         (Limit::FileReadBytes, used.file_read_bytes),
         (Limit::FileWriteBytes, used.file_write_bytes),
-        (Limit::HttpRequests, used.http_requests),
-        (Limit::HttpSentBytes, used.http_sent_bytes),
-        (Limit::HttpReceivedBytes, used.http_received_bytes),
-        (Limit::NestedCalls, used.nested_calls),
     ];
     spent.into_iter().fold(limits.clone(), |left, (limit, spent)| {
         let value = limits.get(limit).saturating_sub(spent).max(1);
@@ -120,13 +135,11 @@ fn left(state: &CallState, fuel: u64) -> Limits {
     })
 }
 
-/// Writes what a nested call used to this call's account.
+/// Writes what a nested call used to this call's account, but for what was charged to it already.
 fn pay(state: &mut CallState, used: &Used) {
     state.budget.host_calls = state.budget.host_calls.saturating_add(used.host_calls);
     state.budget.host_bytes = state.budget.host_bytes.saturating_add(used.host_bytes);
     state.budget.random_bytes = state.budget.random_bytes.saturating_add(used.random_bytes);
-    state.nested_calls = state.nested_calls.saturating_add(used.nested_calls);
-    state.egress.pay(used);
     if used.log_bytes + used.log_lines + used.file_read_bytes + used.file_write_bytes > 0 {
         state.shared().pay(used);
     }

@@ -22,7 +22,6 @@ mod component;
 pub(crate) mod file;
 mod folder;
 mod look;
-pub(crate) mod nearest;
 mod reading;
 mod resolve;
 mod snapshot;

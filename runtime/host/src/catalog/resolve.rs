@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use toolcell_core::digest::Digest;
 use toolcell_core::failure::{Failure, Kind};
+use toolcell_core::nearest::nearest_few;
 
 use super::component::{Component, SHOWN, Tool};
-use super::nearest::nearest;
 use super::snapshot::{Place, Snapshot, State};
 use crate::schema::inert;
 
 /// When a call of a component that is still being written is worth trying again, in milliseconds: two looks a second apart.
 pub const SETTLING_RETRY_MS: u64 = 2_000;
+
+/// The most names that a name which is not there is answered with.
+const MAX_SUGGESTIONS: usize = 3;
 
 /// The most candidates that an ambiguous name is answered with.
 const MAX_CANDIDATES: usize = 8;
@@ -72,7 +75,7 @@ impl Snapshot {
                 .components()
                 .filter(|_| !is_id)
                 .map(|component| (component.name.as_str(), component.name.as_str()));
-            return meant(failure, &nearest(name, candidates.chain(components)));
+            return meant(failure, &nearest_few(name, MAX_SUGGESTIONS, candidates.chain(components)));
         };
         match &listed.state {
             State::Broken(reason) => Failure::new(Kind::BrokenComponent, format!("`{owner}` cannot be used: {reason}"))
@@ -94,7 +97,7 @@ impl Snapshot {
                         "the component `{owner}` has no tool called `{}`",
                         inert(&name[owner.len() + 1..], SHOWN)
                     );
-                    let near = nearest(name, ids.clone().map(|id| (id, id)));
+                    let near = nearest_few(name, MAX_SUGGESTIONS, ids.clone().map(|id| (id, id)));
                     let few = component.tools.len() <= MAX_CANDIDATES;
                     (message, if near.is_empty() && few { ids.collect() } else { near })
                 };

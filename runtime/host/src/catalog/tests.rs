@@ -440,8 +440,8 @@ fn a_watch_looks_by_itself_and_ends_at_once_when_dropped() {
     });
     let catalog = Catalog::open(vec![folder.path().to_owned()], options);
     // Were the drop to wait for the interval, the test would take a day.
-    drop(catalog.watch(Duration::from_hours(24)).expect("a thread"));
-    let watch = catalog.watch(Duration::ZERO).expect("a thread");
+    drop(catalog.watch(Duration::from_hours(24), |_| ()).expect("a thread"));
+    let watch = catalog.watch(Duration::ZERO, |_| ()).expect("a thread");
     fs::write(folder.path().join("one.wasm"), A).expect("writes");
     let thread = described.recv_timeout(Duration::from_mins(1)).expect("is described");
     assert_eq!(thread.as_deref(), Some("catalog-watch"));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::Catalog;
+use super::{Catalog, Changes};
 
 /// The shortest time between two looks. A look costs a system call a file; without a floor an interval of zero would cost a core.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -25,22 +25,24 @@ struct Stop {
 }
 
 impl Catalog {
-    /// Looks every `interval` (at least 10 ms), on a thread of its own, until the guard is dropped.
+    /// Looks every `interval` (at least 10 ms), on a thread of its own, until the guard is dropped. `told` hears of each look that
+    /// found something, on that thread.
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn watch(&self, interval: Duration) -> io::Result<Watch> {
+    pub fn watch(&self, interval: Duration, told: impl Fn(&Changes) + Send + 'static) -> io::Result<Watch> {
         let stop = Arc::new(Stop::default());
-        let (catalog, told) = (self.clone(), Arc::clone(&stop));
+        let (catalog, asked) = (self.clone(), Arc::clone(&stop));
         let interval = interval.max(SHORTEST);
         let thread = std::thread::Builder::new().name("catalog-watch".to_owned()).spawn(move || {
-            while !told.within(interval) {
+            while !asked.within(interval) {
                 let changes = catalog.look();
                 if !changes.is_empty() {
                     tracing::info!(
                         added = ?changes.added, changed = ?changes.changed, removed = ?changes.removed, broken = ?changes.broken,
                         "the catalog has changed"
                     );
+                    told(&changes);
                 }
             }
         })?;

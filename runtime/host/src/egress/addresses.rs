@@ -167,6 +167,15 @@ impl Class {
             Self::Reserved => "a reserved address",
         }
     }
+
+    /// What reaches an address of a class that is not public, for messages, as what follows [`Class::words`] and a comma.
+    pub fn reached_by(self) -> &'static str {
+        match self {
+            Self::Multicast | Self::Broadcast | Self::Unspecified => "which is never dialled",
+            Self::Metadata => "which only a rule that names this one address in `addresses` reaches",
+            _ => "which only a rule that names its network in `addresses` reaches",
+        }
+    }
 }
 
 const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {

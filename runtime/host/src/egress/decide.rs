@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use toolcell_core::net::{Destination, Host, HostPattern, Methods, Target};
 
-use super::{Class, EgressError, NetworkGrant, Redirects, may_dial};
+use super::{Class, DeniedBy, EgressError, NetworkGrant, Redirects, may_dial};
 use crate::schema::inert;
 
 /// How much of a method a message shows, in bytes. The longest registered one has 17.
@@ -78,6 +78,7 @@ fn denied(grants: &[NetworkGrant], method: &str, target: &Target) -> EgressError
     };
     EgressError::Denied {
         reason: format!("{} is not granted: {why}", asked(method, target)),
+        by: DeniedBy::Rules,
         rule_hint: hint(method, target, ""),
     }
 }
@@ -107,19 +108,14 @@ fn not_dialled(address: IpAddr, class: Class, allowed: &Allowed, method: &str, t
         Host::Name(name) => format!("{name} resolves to {address}"),
         Host::Ip(_) => format!("{address} is asked for"),
     };
-    let (asked, words) = (asked(method, target), class.words());
-    let reason = match class {
-        Class::Multicast | Class::Broadcast | Class::Unspecified => {
-            let reason = format!("{asked} is not granted: {what}, {words}, which is never dialled");
-            return EgressError::Denied { reason, rule_hint: None };
-        }
-        Class::Metadata => "which only a rule that names this one address reaches",
-        _ => "which only a rule that names its network reaches",
-    };
-    let canonical = address.to_canonical();
-    let addresses = format!(", addresses = [\"{}\"]", IpNet::from(canonical));
+    let reason = format!("{} is not granted: {what}, {}, {}", asked(method, target), class.words(), class.reached_by());
+    if matches!(class, Class::Multicast | Class::Broadcast | Class::Unspecified) {
+        return EgressError::Denied { reason, by: DeniedBy::Address, rule_hint: None };
+    }
+    let addresses = format!(", addresses = [\"{}\"]", IpNet::from(address.to_canonical()));
     EgressError::Denied {
-        reason: format!("{asked} is not granted: {what}, {words}, {reason}; rule `{}` does not", allowed.rule),
+        reason: format!("{reason}; rule `{}` does not", allowed.rule),
+        by: DeniedBy::Address,
         rule_hint: hint(method, target, &addresses),
     }
 }
@@ -150,7 +146,7 @@ mod tests {
 
     fn reason(result: Result<Allowed, EgressError>) -> (String, Option<String>) {
         match result {
-            Err(EgressError::Denied { reason, rule_hint }) => (reason, rule_hint),
+            Err(EgressError::Denied { reason, rule_hint, .. }) => (reason, rule_hint),
             other => panic!("{other:?}"),
         }
     }
@@ -207,7 +203,7 @@ mod tests {
         let allowed = decide(&[any], "GET", &there).expect("granted");
         let private = ["10.0.0.1".parse().expect("an address")];
         let (reason, hint) = match vet(&private, &allowed, "GET", &there) {
-            Err(EgressError::Denied { reason, rule_hint }) => (reason, rule_hint),
+            Err(EgressError::Denied { reason, rule_hint, .. }) => (reason, rule_hint),
             other => panic!("{other:?}"),
         };
         assert!(reason.contains("resolves to 10.0.0.1, a private address"), "{reason}");

@@ -34,6 +34,9 @@ const MAX_ATTEMPTS: usize = 3;
 /// The longest reason of a refusal that is told, in bytes. A receipt that is full of them still fits on its line.
 const MAX_REASON: usize = 1_024;
 
+/// The longest line of policy that is told with a reason, in bytes. One that is cut would be of no use.
+const MAX_HINT: usize = MAX_REASON / 2;
+
 /// The most interim answers (1xx) before the answer itself.
 const MAX_INTERIM: usize = 16;
 
@@ -85,7 +88,7 @@ impl Door {
             Err(_) => Err(EgressError::Timeout(Phase::Request)),
         };
         if let Err(error @ (EgressError::Denied { .. } | EgressError::BadRequest(_))) = &sent {
-            session.notes.denied(&inert(&error.to_string(), MAX_REASON));
+            session.notes.denied(&told(error));
         }
         sent
     }
@@ -224,6 +227,17 @@ impl Door {
         }
         Err(EgressError::Connect { authority: target.authority(), kind })
     }
+}
+
+/// A refusal as the operator reads it: with the line of policy that would allow it. The tool learns only a code.
+fn told(error: &EgressError) -> String {
+    let mut text = error.to_string();
+    if let EgressError::Denied { rule_hint: Some(line), .. } = error
+        && line.len() <= MAX_HINT
+    {
+        text = format!("{}. What would allow it: {line}", inert(&text, MAX_REASON - MAX_HINT - 32));
+    }
+    inert(&text, MAX_REASON)
 }
 
 /// The target of a request whose URI is whole.

@@ -18,6 +18,8 @@ pub enum EgressError {
     Denied {
         /// What was refused, and by what.
         reason: String,
+        /// What decided.
+        by: DeniedBy,
         /// A line of policy that would allow it, where one can.
         rule_hint: Option<String>,
     },
@@ -65,6 +67,23 @@ pub enum EgressError {
         /// Why not.
         problem: &'static str,
     },
+    /// A secret was not sent, and the request neither, because its use cannot be recorded.
+    #[error("secret `{name}` was not sent: its use cannot be recorded")]
+    Unrecorded {
+        /// Its name, never its value.
+        name: String,
+        /// Why not, for the operator.
+        detail: String,
+    },
+}
+
+/// What a request was refused for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeniedBy {
+    /// Its destination or its method: no rule covers them.
+    Rules,
+    /// The address that its destination leads to. A rule covers the destination.
+    Address,
 }
 
 /// A request that cannot be sent.

@@ -55,7 +55,7 @@ pub(super) fn bound<'a>(
 }
 
 impl Bound<'_> {
-    /// Puts the values into the headers and the query, and tells who has to know.
+    /// Puts the values into the headers and the query, each after those were told who have to know.
     pub(super) fn inject(
         &self,
         session: &EgressSession,
@@ -65,7 +65,10 @@ impl Bound<'_> {
         let origin = target.origin();
         for secret in &self.0 {
             let refuse = |problem| EgressError::Secret { name: secret.name.clone(), problem };
-            session.notes.secret_used(&secret.name, &origin);
+            session.notes.secret_used(&secret.name, &origin).map_err(|unrecorded| EgressError::Unrecorded {
+                name: secret.name.clone(),
+                detail: unrecorded.detail,
+            })?;
             match &secret.placement {
                 Placement::Header { prefix, .. } => {
                     let name = header_of(&secret.placement).ok_or_else(|| refuse("its header has no valid name"))?;

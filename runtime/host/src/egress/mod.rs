@@ -30,7 +30,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 pub use addresses::{Class, class, may_dial};
 pub use door::Door;
-pub use error::{BadRequest, BodyError, EgressError, Phase};
+pub use error::{BadRequest, BodyError, DeniedBy, EgressError, Phase};
 pub use grant::{NetworkGrant, Redact, RedactStream, Redirects, SecretGrant, SecretValue};
 pub use limits::{HttpLimits, HttpMeter, Over};
 pub use reach::{Dial, MAX_ADDRESSES, Resolver, Stream, SystemResolver, Tcp};
@@ -61,7 +61,17 @@ pub trait Notes: Send + Sync {
     /// A request was refused before anything was sent.
     fn denied(&self, reason: &str);
     /// A secret is about to be sent to this origin.
-    fn secret_used(&self, name: &str, target: &str);
+    ///
+    /// # Errors
+    /// Where nobody would know of it afterwards. The secret is not sent then, and neither is the request.
+    fn secret_used(&self, name: &str, target: &str) -> Result<(), Unrecorded>;
+}
+
+/// Something could not be recorded that must be before it happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// Why not, for the operator.
+    pub detail: String,
 }
 
 /// Shorter times that the guest asks for. It can't ask for longer ones.

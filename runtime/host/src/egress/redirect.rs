@@ -4,7 +4,7 @@ use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 use toolcell_core::net::{Scheme, Target};
 
-use super::EgressError;
+use super::{DeniedBy, EgressError};
 
 /// The most hops of one request. Browsers take about twenty; an API needs one or two.
 pub(super) const MAX_HOPS: usize = 5;
@@ -57,7 +57,7 @@ pub(super) fn next_target(from: &Target, headers: &HeaderMap) -> Result<Target, 
     let target = target.map_err(|error| refuse(&format!("a place that is refused: {error}")))?;
     if from.scheme == Scheme::Https && target.scheme == Scheme::Http {
         let reason = format!("{from} redirects to {target}: from https to http is never followed");
-        return Err(EgressError::Denied { reason, rule_hint: None });
+        return Err(EgressError::Denied { reason, by: DeniedBy::Rules, rule_hint: None });
     }
     Ok(target)
 }

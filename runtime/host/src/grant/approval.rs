@@ -1,10 +1,13 @@
 //! Approvals: a tool that must have been approved and was not, or whose capabilities have grown, may do nothing.
+//!
+//! Bytes are compared as bytes, and capabilities by what they mean: one that has become narrower was approved with the wider one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use toolcell_core::{Digest, ToolId};
 
 use super::Grant;
+use super::capability::uncovered;
 use crate::policy::Subject;
 
 /// A reviewer's decision about exact bytes and exact capabilities.
@@ -32,9 +35,9 @@ pub enum Approvals {
 pub struct Inert {
     /// Why, as a sentence that names the next step.
     pub reason: String,
-    /// Capabilities that rules grant and nobody approved.
+    /// Capabilities that rules grant and nobody approved, in these words or wider ones.
     pub added: Vec<String>,
-    /// Capabilities that were approved and are no longer granted.
+    /// Capabilities that were approved and are no longer granted, or not as wide.
     pub removed: Vec<String>,
 }
 
@@ -44,7 +47,7 @@ pub(super) fn hold(grant: Grant, subject: &Subject<'_>, manifest: Option<Digest>
     let approval = approvals.get(subject.tool);
     let approved = approval.map(|approval| approval.lines.clone()).unwrap_or_default();
     let granted: BTreeSet<String> = grant.lines.iter().cloned().collect();
-    let added: Vec<String> = granted.difference(&approved).cloned().collect();
+    let added = uncovered(&granted, &approved);
     let why = match approval {
         None => "policy requires an approval and there is none".to_owned(),
         Some(approval) if approval.component != subject.component => {
@@ -56,7 +59,7 @@ pub(super) fn hold(grant: Grant, subject: &Subject<'_>, manifest: Option<Digest>
     };
     let reason =
         format!("`{}` may not be called: {why}; review it with `toolcell approve {}`", subject.tool, subject.tool);
-    let inert = Inert { reason, added, removed: approved.difference(&granted).cloned().collect() };
+    let inert = Inert { reason, added, removed: uncovered(&approved, &granted) };
     Grant {
         rules: grant.rules,
         refusals: grant.refusals,

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use toolcell_core::manifest::Callee;
+use toolcell_core::net::HostPattern;
+
 use super::{Grant, GrantedNetwork, GrantedSecret, words};
 use crate::boundary::Mount;
 use crate::policy::{KvQuota, Pattern, Redirects};
@@ -43,7 +46,7 @@ impl Grant {
             limits: self.limits.meet(&caller.limits),
             mounts: self.mounts.iter().filter_map(both).collect(),
             config: Arc::new(config),
-            extended: self.extended,
+            extended: self.extended && caller.extended,
             network: network.collect(),
             secrets: secrets.collect(),
             kv,
@@ -55,7 +58,8 @@ impl Grant {
             lines: Vec::new(),
             inert: self.inert.clone(),
         };
-        met.lines = words::lines(&met, &[]);
+        let calls: Vec<Callee> = met.calls.iter().filter_map(as_callee).collect();
+        met.lines = words::lines(&met, &calls);
         met
     }
 }
@@ -69,14 +73,25 @@ fn reach(ours: &GrantedNetwork, theirs: &GrantedNetwork) -> Option<GrantedNetwor
         };
         ours.iter().flat_map(|a| theirs.iter().filter_map(move |b| narrower(a, b))).collect()
     };
+    // An entry for any public host reaches no other network, whatever it says beside.
+    let named = |entry: &GrantedNetwork| entry.destination.host != HostPattern::AnyPublic;
     let redirects = if ours.redirects == theirs.redirects { ours.redirects } else { Redirects::default() };
     Some(GrantedNetwork {
         rule: ours.rule.clone(),
         destination: ours.destination.meet(&theirs.destination)?,
         methods: ours.methods.meet(&theirs.methods)?,
-        networks: networks(&ours.networks, &theirs.networks),
+        networks: if named(ours) && named(theirs) { networks(&ours.networks, &theirs.networks) } else { Vec::new() },
         redirects,
     })
+}
+
+/// A pattern in the words of manifests. Calls are granted by name alone, so the others are in no grant.
+fn as_callee(pattern: &Pattern) -> Option<Callee> {
+    match pattern {
+        Pattern::Component(name) => Some(Callee::Component(name.clone())),
+        Pattern::Tool(id) => Some(Callee::Tool(id.clone())),
+        Pattern::Any | Pattern::Digest(_) => None,
+    }
 }
 
 /// The narrower of two patterns, where one is within the other.

@@ -6,6 +6,7 @@
 //! the narrower one holds.
 
 mod approval;
+mod capability;
 mod choose;
 mod meet;
 mod network;
@@ -22,6 +23,7 @@ use toolcell_core::manifest::{Callee, Hints, Manifest};
 use toolcell_core::net::{Destination, Methods, Placement};
 
 pub use approval::{Approval, Approvals, Inert};
+pub use capability::uncovered;
 pub use question::{Decision, Question};
 
 use crate::boundary::Mount;

@@ -3,6 +3,7 @@
 use toolcell_core::manifest::NetworkRequest;
 use toolcell_core::net::{Destination, Methods};
 
+use super::capability::within;
 use super::choose::contradiction;
 use super::{GrantedNetwork, GrantedSecret, Meeting, Refusal, words};
 use crate::policy::{Allow, AllowedSecret, Rule};
@@ -124,11 +125,6 @@ impl<'a> Meeting<'a> {
         }
         secrets
     }
-}
-
-/// Whether everything at one destination is at the other one too.
-fn within(narrow: &Destination, wide: &Destination) -> bool {
-    narrow.meet(wide).as_ref() == Some(narrow)
 }
 
 /// Every destination that is asked for, with what is asked of it.

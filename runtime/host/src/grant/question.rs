@@ -1,8 +1,10 @@
 //! Questions that a person asks of a grant: would this be allowed, and which rule decides?
 
-use toolcell_core::net::{HostPattern, Target};
+use ipnet::IpNet;
+use toolcell_core::net::{Host, HostPattern, Target};
 
-use super::{Grant, Refusal, words};
+use super::{Grant, GrantedNetwork, Refusal, words};
+use crate::egress::may_dial;
 
 /// What a person may ask.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ pub enum Decision {
 }
 
 impl Grant {
-    /// Whether something would be allowed, as far as rules decide: the addresses of a host are vetted when it is called.
+    /// Whether something would be allowed, as far as that is known beforehand: the addresses of a name are vetted when it is called.
     pub fn decide(&self, question: &Question<'_>) -> Decision {
         if let Some(inert) = &self.inert {
             return Decision::Refused { reasons: vec![inert.reason.clone()] };
@@ -61,12 +63,9 @@ impl Grant {
 
     fn request(&self, method: &str, target: &Target) -> Decision {
         let there = || self.network.iter().filter(|entry| entry.destination.covers(target));
-        if let Some(entry) = there().find(|entry| entry.methods.covers(method)) {
-            let mut line = words::network(&entry.destination, &entry.methods);
-            if entry.destination.host == HostPattern::AnyPublic {
-                line.push_str(" (if all its addresses are public)");
-            }
-            return Decision::Granted { rule: Some(entry.rule.clone()), line };
+        let covering: Vec<_> = there().filter(|entry| entry.methods.covers(method)).collect();
+        if let Some(first) = covering.first() {
+            return vetted(first, &covering, target);
         }
         let mut reasons: Vec<_> = there()
             .map(|entry| format!("rule `{}` grants {} there, and not {method}", entry.rule, entry.methods))
@@ -102,6 +101,29 @@ impl Grant {
         }
         Decision::Refused { reasons }
     }
+}
+
+/// A request that rules cover, once the addresses of its host are asked about: of one that is an address that is known now.
+fn vetted(first: &GrantedNetwork, covering: &[&GrantedNetwork], target: &Target) -> Decision {
+    let named = covering.iter().filter(|entry| entry.destination.host != HostPattern::AnyPublic);
+    let networks: Vec<IpNet> = named.flat_map(|entry| entry.networks.iter().copied()).collect();
+    let line = words::network(&first.destination, &first.methods);
+    let line = match &target.host {
+        Host::Ip(address) => {
+            if let Err(class) = may_dial(*address, &networks) {
+                let (rule, words, reached) = (&first.rule, class.words(), class.reached_by());
+                let reason = format!("rule `{rule}` covers it, but {address} is {words}, {reached}");
+                return Decision::Refused { reasons: vec![reason] };
+            }
+            line
+        }
+        Host::Name(_) if networks.is_empty() => format!("{line} (if all its addresses are public)"),
+        Host::Name(_) => {
+            let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
+            format!("{line} (if all its addresses are public or in {})", networks.join(", "))
+        }
+    };
+    Decision::Granted { rule: Some(first.rule.clone()), line }
 }
 
 fn told(refusal: &Refusal) -> String {

@@ -1,6 +1,7 @@
 //! Both ways for every capability: what is granted, and what is refused with the words that would change it.
 
 mod approving;
+mod covering;
 mod reaching;
 
 use toolcell_core::manifest::Access;

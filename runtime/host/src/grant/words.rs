@@ -1,16 +1,16 @@
 //! How capabilities are written: as lines that a reviewer approves, and as the TOML that would allow them.
 //!
-//! The lines are compared by approvals, so their form is part of the format of approvals: a change here makes every tool
-//! that was approved inert until it is approved anew.
+//! Approvals keep the lines, so their form is part of the format of approvals: after a change here the lines of before cover
+//! only themselves, and every tool that was approved is inert until it is approved anew.
 
-use std::fmt::Write as _;
-
+use toolcell_core::Digest;
 use toolcell_core::manifest::{Access, Callee, SecretRequest};
 use toolcell_core::net::{Destination, HostPattern, Methods, Placement};
 use toolcell_core::units::Bytes;
 
 use super::Grant;
-use crate::policy::{KvQuota, Redirects};
+use super::capability::Capability;
+use crate::policy::KvQuota;
 use crate::schema::inert;
 
 /// The longest line, in bytes: a destination has at most 2,048.
@@ -18,32 +18,22 @@ const MAX_LINE: usize = 4_096;
 
 /// The capabilities of a grant, sorted, each once.
 pub(super) fn lines(grant: &Grant, calls: &[Callee]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    lines.extend(grant.mounts.iter().map(|mount| format!("mount {} {}", mount.guest, access(mount.access))));
-    lines.extend(grant.config.keys().map(|key| format!("config {key}")));
-    for entry in grant.network.iter() {
-        let mut line = network(&entry.destination, &entry.methods);
-        if !entry.networks.is_empty() {
-            let networks: Vec<_> = entry.networks.iter().map(ToString::to_string).collect();
-            let _ = write!(line, " at {}", networks.join(","));
-        }
-        if entry.redirects == Redirects::Follow {
-            line.push_str(" following redirects");
-        }
-        lines.push(line);
-    }
-    lines.extend(grant.secrets.iter().map(|entry| secret(&entry.name, &entry.destination, &entry.placement)));
-    lines.extend(grant.kv.iter().map(kv));
-    lines.extend(calls.iter().map(|callee| format!("call {callee}")));
-    if grant.extended {
-        lines.push("extended engine".to_owned());
-    }
-    for line in &mut lines {
-        *line = inert(line, MAX_LINE);
-    }
+    let mut lines: Vec<String> =
+        Capability::all(grant, calls).iter().map(|capability| shown(&capability.line())).collect();
     lines.sort();
     lines.dedup();
     lines
+}
+
+/// A line as it is shown and approved. One that cannot be shown as it is has its digest behind it: two that look alike are then
+/// still told apart.
+fn shown(line: &str) -> String {
+    let safe = inert(line, MAX_LINE);
+    if safe == line {
+        return safe;
+    }
+    let digest = format!(" (sha256:{})", Digest::of(line.as_bytes()));
+    inert(line, MAX_LINE - digest.len()) + &digest
 }
 
 pub(super) fn access(access: Access) -> &'static str {

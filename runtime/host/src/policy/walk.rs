@@ -10,10 +10,10 @@ use std::str::FromStr;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toolcell_core::nearest::nearest;
 use toolcell_core::units::{Bytes, Span};
 
 use super::problem::Collected;
-use crate::catalog::nearest::nearest;
 use crate::schema::inert;
 
 /// How much of somebody's text a message shows, in bytes.
@@ -100,9 +100,9 @@ impl<'w> Walk<'w> {
     /// The words for a key that nobody knows.
     #[allow(clippy::unused_self, reason = "it is called like its neighbours")]
     pub(super) fn unknown(&self, key: &str, what: &str, known: &[&str]) -> String {
-        let meant = nearest(key, known.iter().map(|known| (*known, *known)));
+        let meant = nearest(key, known.iter().copied());
         let key = inert(key, SHOWN);
-        match meant.first() {
+        match meant {
             Some(meant) => format!("{what} has no key `{key}`; the nearest is `{meant}`"),
             None => format!("{what} has no key `{key}`; it has {}", known.join(", ")),
         }

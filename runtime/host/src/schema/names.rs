@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use toolcell_core::nearest;
 use toolcell_core::types::Case;
 
 /// Up to this many names are compared one by one, which is faster than to hash.
@@ -46,83 +47,16 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The valid name that was most likely meant, if one is near: the same but for case and separators, or at most a third of the letters
-/// (and at most three) inserted, left out, changed or swapped.
+/// The valid name that was most likely meant, if one is near: see [`toolcell_core::nearest`]. Cheaper than that bounds it, since one
+/// call may have many wrong names.
 pub(super) fn nearest<'a>(name: &str, valid: impl Iterator<Item = &'a str>) -> Option<String> {
-    if name.is_empty() || name.len() > MAX_NAME {
-        return None;
-    }
-    let meant = plain(name);
-    let mut best: Option<(usize, &str)> = None;
-    for candidate in valid.take(MAX_COMPARED).filter(|candidate| candidate.len() <= MAX_NAME) {
-        let other = plain(candidate);
-        let bound = best.map_or(3.min(meant.len().max(other.len()) / 3), |(distance, _)| distance.saturating_sub(1));
-        if let Some(distance) = distance(&meant, &other, bound) {
-            if distance == 0 {
-                return Some(candidate.to_owned());
-            }
-            best = Some((distance, candidate));
-        }
-        if best.is_some_and(|(distance, _)| distance == 0) {
-            break;
-        }
-    }
-    best.map(|(_, candidate)| candidate.to_owned())
-}
-
-/// Lower case, without separators.
-fn plain(name: &str) -> Vec<char> {
-    name.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
-}
-
-/// The optimal string alignment distance, if it is at most `bound`.
-fn distance(a: &[char], b: &[char], bound: usize) -> Option<usize> {
-    if a.len().abs_diff(b.len()) > bound {
-        return None;
-    }
-    let mut before = vec![0; b.len() + 1];
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    let mut row = vec![0; b.len() + 1];
-    for (i, x) in a.iter().enumerate() {
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let mut cost = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
-                cost = cost.min(before[j - 1] + 1);
-            }
-            row[j + 1] = cost;
-        }
-        if row.iter().min().is_some_and(|least| *least > bound) {
-            return None;
-        }
-        std::mem::swap(&mut before, &mut last);
-        std::mem::swap(&mut last, &mut row);
-    }
-    Some(last[b.len()]).filter(|distance| *distance <= bound)
+    let name = Some(name).filter(|name| name.len() <= MAX_NAME)?;
+    nearest::nearest(name, valid.take(MAX_COMPARED)).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_name_that_was_meant_is_found() {
-        let valid = ["max-items", "sort-order", "path", "recursive"];
-        for (name, meant) in [
-            ("max_items", Some("max-items")),
-            ("maxItems", Some("max-items")),
-            ("MAX-ITEMS", Some("max-items")),
-            ("pth", Some("path")),
-            ("paht", Some("path")),
-            ("recusrive", Some("recursive")),
-            ("sort", None),
-            ("zzz", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(name, valid.iter().copied()).as_deref(), meant, "{name}");
-        }
-        assert_eq!(nearest("ab", ["a", "b"].into_iter()), None);
-    }
 
     #[test]
     fn a_huge_name_or_a_huge_set_of_names_costs_a_bounded_amount() {

@@ -1,7 +1,8 @@
 //! `toolcell.lock`: what was approved, by whom and when.
 //!
 //! Owns the file as a value, the text of it, and the one way in which it is changed. Refuses what it does not know, what
-//! stands there twice, and a file that others could have written: an approval that anybody can add is none.
+//! stands there twice, and a file that others could have written: an approval that anybody can add is none. It is not signed:
+//! who can write to the home folder can approve, as they can change policy.
 
 mod error;
 mod file;
@@ -46,7 +47,7 @@ pub struct Approved {
     pub component: Digest,
     /// Its manifest; none where it had none.
     pub manifest: Option<Digest>,
-    /// What it may do, a line each, as in [`toolcell_host::Grant::lines`].
+    /// What it may do, a line each, as in [`toolcell_host::Grant::lines`]. It may do less, as [`toolcell_host::grant::uncovered`] says.
     pub granted: BTreeSet<String>,
     /// The policy that granted this then. It is for people: another policy that grants no more needs no new approval.
     pub policy: Digest,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use toolcell_core::failure::Question;
 use toolcell_core::history::{Attempt, Then};
+use toolcell_core::receipt::Used;
 use toolcell_core::runs::{
     Answer, Answered, Fence, Kept, NewRun, RunError, RunHead, RunId, RunState, RunStore, StepKey, StepRecord, StepState,
 };
@@ -174,6 +175,7 @@ pub(crate) async fn every_state_and_history_comes_back(store: Shared) {
         kind: Kind::Trap,
         fingerprint: None,
         duration_us: 3,
+        used: Used { fuel: 5, ..Used::default() },
         then: Then::Again { waited_ms: 5 },
     };
     let mut records = vec![

@@ -15,8 +15,11 @@ mod source;
 mod stats;
 mod table;
 
+/// The types that a tool over rows fails with, for `with` of its bindings.
+pub use toolcell_contract as contract;
+
 pub use kind::{Kind, Shape, Value, compare, days_of, parse_date, parse_value, shape_of, write_date};
-pub use refusal::{Problem, Refusal, nearest, quoted};
+pub use refusal::{Refusal, nearest, quoted};
 pub use source::{Format, Header, Reading, Source};
 pub use stats::{ExactSum, Median, median_of_integers, median_of_numbers, write_number};
 pub use table::{Column, ColumnBuilder, Table, unknown_column};

@@ -1,5 +1,7 @@
 //! Why rows were not read or not used. It owns the wording that all operations share: how a value is quoted, how a
-//! near name is found. It knows no bindings; each tool turns a refusal into its own failure type.
+//! near name is found. A refusal has only those of the contract's failures that rows can end in.
+
+use toolcell_contract::{Failure, Problem};
 
 /// Why an operation was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,17 +17,14 @@ pub enum Refusal {
     Denied(String),
 }
 
-/// One argument and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// JSON pointer into the arguments as the caller wrote them.
-    pub pointer: String,
-    /// A noun phrase: what would have been accepted.
-    pub expected: String,
-    /// What stood there, shortened.
-    pub found: Option<String>,
-    /// A sentence for the caller.
-    pub message: String,
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(problem) => Self::InvalidArgument(problem),
+            Refusal::NotFound(message) => Self::NotFound(message),
+            Refusal::Denied(message) => Self::Denied(message),
+        }
+    }
 }
 
 impl Refusal {

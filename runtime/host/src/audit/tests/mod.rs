@@ -319,3 +319,23 @@ fn a_file_that_somebody_moved_away_is_told_and_later_events_are_kept() {
     log.sync().expect("syncs");
     assert_eq!(problems(dir.path()), [Problem::CutHead { first: 4 }]);
 }
+
+#[test]
+fn no_event_goes_into_a_file_that_nobody_will_find() {
+    for harm in [
+        (|path: &Path| fs::rename(path, path.with_extension("away"))) as fn(&Path) -> std::io::Result<()>,
+        |path| fs::remove_file(path),
+        |path| fs::rename(path, path.with_extension("away")).and_then(|()| fs::create_dir(path)),
+        |path| fs::write(path, "shorter"),
+    ] {
+        let dir = folder();
+        let log = open(dir.path());
+        record(&log, 1..=3);
+        harm(&segment(dir.path(), log.writer(), 1)).expect("done");
+        assert!(matches!(log.record(denial(4)), Err(AuditError::Replaced(_))));
+        assert_eq!(log.record(denial(4)).expect("a new file is begun"), 4);
+        assert_eq!(lines(&segment(dir.path(), log.writer(), 2)).len(), 1);
+        log.sync().expect("syncs");
+        assert!(!verify(dir.path()).expect("can be verified").is_intact(), "what is lost shows");
+    }
+}

@@ -151,12 +151,12 @@ fn wasmtimes_own_text_for_its_handle_limit_is_known() {
 }
 
 #[test]
-fn too_much_copied_at_once_ends_as_host_bytes() {
+fn too_much_in_one_crossing_ends_as_its_limit() {
     let body = "(drop (memory.grow (i32.const 100)))
         (call $write (call $get) (i32.const 0) (i32.const 4000000) (i32.const 1024))";
     let (result, _) = run(&guest(STDOUT, STDOUT_LOWERED, STDOUT_USES, body), call(&[]));
     let error = result.expect_err("over the hostcall fuel of the test");
-    assert_eq!(super::limit_of(&error), Some(Limit::HostBytes), "{error:?}");
+    assert_eq!(super::limit_of(&error), Some(Limit::CrossingBytes), "{error:?}");
 }
 
 #[test]

@@ -22,9 +22,11 @@ async fn what_no_rule_grants_is_not_even_looked_up() {
         "https://www.example.com/v1",
     ] {
         let (error, log) = refused(granted(), World::new().name("example.com", &[&[PUBLIC]]), get(url)).await;
-        assert!(matches!(&error, EgressError::Denied { rule_hint: Some(_), .. }), "{url}: {error}");
+        let EgressError::Denied { reason, by: DeniedBy::Rules, rule_hint: Some(line) } = error else {
+            panic!("{url}: {error}")
+        };
         assert_eq!(log.lookups(), [""; 0], "{url}");
-        assert_eq!(log.denied(), [error.to_string()], "{url}");
+        assert_eq!(log.denied(), [format!("{reason}. What would allow it: {line}")], "{url}");
     }
     let post = Request::post("https://example.com/v1").body(empty()).expect("a request");
     let (error, _) = refused(granted(), World::new(), post).await;

@@ -15,6 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -40,6 +41,8 @@ struct Log {
     requests: Mutex<Vec<String>>,
     denied: Mutex<Vec<String>>,
     secrets: Mutex<Vec<String>>,
+    /// Whether no use of a secret can be recorded.
+    is_full: AtomicBool,
 }
 
 impl Log {
@@ -73,8 +76,12 @@ impl Notes for Log {
         self.denied.lock().expect("no panic holds it").push(reason.to_owned());
     }
 
-    fn secret_used(&self, name: &str, target: &str) {
+    fn secret_used(&self, name: &str, target: &str) -> Result<(), Unrecorded> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(Unrecorded { detail: "no space left".to_owned() });
+        }
         self.secrets.lock().expect("no panic holds it").push(format!("{name} {target}"));
+        Ok(())
     }
 }
 

@@ -209,6 +209,21 @@ async fn a_guest_cannot_take_the_place_of_a_secret() {
 }
 
 #[tokio::test]
+async fn a_secret_whose_use_cannot_be_recorded_stops_the_request() {
+    for placement in [header("X-Key", ""), basic("me"), query("key")] {
+        let (door, log) = World::one(answers(ok("", b"")));
+        log.is_full.store(true, Ordering::Relaxed);
+        let session = with(&log, [secret("http://example.com/v1/", placement)]);
+        let error = send(&door, &session, get("http://example.com/v1/x")).await.expect_err("it is not sent");
+        assert_eq!(error.to_string(), "secret `key` was not sent: its use cannot be recorded");
+        assert!(matches!(&error, EgressError::Unrecorded { detail, .. } if detail == "no space left"), "{error:?}");
+        assert!(log.requests().is_empty() && log.denied().is_empty(), "not a byte of the request went out");
+        // What carries no secret needs no record.
+        outcome(&door, &session, get("http://example.com/v2/x")).await.expect("it is sent");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_cannot_be_sent_as_it_is_bound_stops_the_request() {
     let (door, log) = World::one(answers(ok("", b"")));
     let there = "http://example.com/";

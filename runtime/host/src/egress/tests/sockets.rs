@@ -172,7 +172,7 @@ async fn a_real_socket_is_dialled_where_a_rule_names_its_network() {
     let url = format!("http://127.0.0.1:{port}/");
     let shut = session(&log, [grant(&url, &["GET"])]);
     let result = outcome(&door, &shut, get(&url)).await;
-    assert!(matches!(result, Err(EgressError::Denied { rule_hint: Some(_), .. })), "{result:?}");
+    assert!(matches!(result, Err(EgressError::Denied { by: DeniedBy::Address, rule_hint: Some(_), .. })), "{result:?}");
     let loopback = NetworkGrant { networks: vec!["127.0.0.0/8".parse().expect("a network")], ..grant(&url, &["GET"]) };
     let open = session(&log, [loopback]);
     assert_eq!(outcome(&door, &open, get(&url)).await.ok().as_deref(), Some("over a socket"));

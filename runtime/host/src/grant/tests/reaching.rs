@@ -136,7 +136,8 @@ fn a_question_is_answered_by_rule_or_with_what_would_help() {
         grant.decide(&Question::Request { method, target: &target })
     };
     let rule = Some("docs".to_owned());
-    assert_eq!(decide("GET", "a.example"), Decision::Granted { rule, line: "network GET https://a.example/".into() });
+    let line = "network GET https://a.example/ (if all its addresses are public)".to_owned();
+    assert_eq!(decide("GET", "a.example"), Decision::Granted { rule, line });
     let Decision::Refused { reasons } = decide("PUT", "a.example") else { panic!("granted") };
     assert!(reasons[0].contains("grants GET there, and not PUT") && reasons[1].contains("[\"PUT\"]"), "{reasons:?}");
     let Decision::Refused { reasons } = decide("GET", "b.example") else { panic!("granted") };
@@ -146,6 +147,35 @@ fn a_question_is_answered_by_rule_or_with_what_would_help() {
     let mounted = met(None, &mounted(Access::ReadOnly));
     let line = "mount /docs read-only".to_owned();
     assert_eq!(mounted.decide(&Question::Mount("/docs")), Decision::Granted { rule: Some("in person".into()), line });
+}
+
+#[test]
+fn a_question_about_an_address_is_answered_as_the_request_would_be() {
+    let decide = |host: &str, more: &str| {
+        let entry = format!("url = \"https://{host}/\", methods = [\"GET\"]");
+        let allowed = policy(&rule("inside", &network(&format!("{entry}{more}"))));
+        let target = Target::parse("https", host, "/").expect("a target");
+        met(Some(&asking(&entry)), &allowed).decide(&Question::Request { method: "GET", target: &target })
+    };
+    let wide = ", addresses = [\"10.0.0.0/8\", \"169.254.0.0/16\"]";
+    for (host, more, told) in [
+        ("8.8.8.8", "", Ok("network GET https://8.8.8.8/")),
+        ("10.1.2.3", wide, Ok("network GET https://10.1.2.3/")),
+        (
+            "db.example",
+            wide,
+            Ok("network GET https://db.example/ (if all its addresses are public or in 10.0.0.0/8, 169.254.0.0/16)"),
+        ),
+        ("10.1.2.3", "", Err("a private address, which only a rule that names its network in `addresses` reaches")),
+        ("169.254.169.254", wide, Err("which only a rule that names this one address in `addresses` reaches")),
+        ("224.0.0.1", "", Err("a multicast address, which is never dialled")),
+    ] {
+        match (decide(host, more), told) {
+            (Decision::Granted { line, .. }, Ok(told)) => assert_eq!(line, told),
+            (Decision::Refused { reasons }, Err(told)) => assert!(reasons[0].ends_with(told), "{reasons:?}"),
+            (decided, told) => panic!("{host}: {decided:?}, {told:?}"),
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,38 @@
+;; Returns as many small values as it is told, which cost its host far more than itself. All of its memory is written.
+(component
+  (core module $m
+    (memory (export "memory") 960)
+    (func (export "well") (result i32) (i32.const 42))
+    (func $fill (param $pattern i64) (param $count i32) (result i32) (local $at i32)
+      (local.set $at (i32.const 64))
+      (loop $again
+        (i64.store (local.get $at) (local.get $pattern))
+        (local.set $at (i32.add (local.get $at) (i32.const 8)))
+        (br_if $again (i32.lt_u (local.get $at) (i32.const 62914560))))
+      (i32.store (i32.const 16) (i32.const 64))
+      (i32.store (i32.const 20) (local.get $count))
+      (i32.const 16))
+    (func (export "zeros") (param i32) (result i32) (call $fill (i64.const 0) (local.get 0)))
+    (func (export "ones") (param i32) (result i32) (call $fill (i64.const 0x0101010101010101) (local.get 0)))
+    (func (export "all") (param i32) (result i32) (call $fill (i64.const -1) (local.get 0)))
+    ;; Somewhere, and one long.
+    (func (export "short") (param i32) (result i32) (call $fill (i64.const 0x0000000100000001) (local.get 0))))
+  (core instance $i (instantiate $m))
+  (type $record' (record (field "a" u8)))
+  (export $record "one" (type $record'))
+  (type $flags' (flags
+    "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z" "a0" "b0" "c0" "d0" "e0" "f0"))
+  (export $flags "many" (type $flags'))
+  (type $enum' (enum "a" "b"))
+  (export $enum "either" (type $enum'))
+  (func (export "well") (result u32) (canon lift (core func $i "well")))
+  (func (export "numbers") (param "count" u32) (result (list u64)) (canon lift (core func $i "ones") (memory $i "memory")))
+  (func (export "bytes") (param "count" u32) (result (list u8)) (canon lift (core func $i "ones") (memory $i "memory")))
+  (func (export "texts") (param "count" u32) (result (list string)) (canon lift (core func $i "short") (memory $i "memory")))
+  (func (export "lists") (param "count" u32) (result (list (list u8))) (canon lift (core func $i "short") (memory $i "memory")))
+  (func (export "records") (param "count" u32) (result (list $record)) (canon lift (core func $i "ones") (memory $i "memory")))
+  (func (export "tuples") (param "count" u32) (result (list (tuple u8))) (canon lift (core func $i "ones") (memory $i "memory")))
+  (func (export "options") (param "count" u32) (result (list (option u8))) (canon lift (core func $i "ones") (memory $i "memory")))
+  (func (export "choices") (param "count" u32) (result (list $enum)) (canon lift (core func $i "ones") (memory $i "memory")))
+  (func (export "switches") (param "count" u32) (result (list $flags)) (canon lift (core func $i "all") (memory $i "memory")))
+  (func (export "text") (param "count" u32) (result string) (canon lift (core func $i "ones") (memory $i "memory"))))
