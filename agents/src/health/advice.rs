@@ -1,5 +1,7 @@
 //! What would help, with the evidence for it, and what is known of the tools at all.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use toolcell_core::health::{CallRecord, Recovered};
 use toolcell_core::{Card, Digest, Effects, Kind, Limit};
@@ -81,7 +83,7 @@ fn one(recurring: &Recurring, records: &[CallRecord]) -> Advice {
         evidence.push_str(", and no call with it completed");
     }
     for (count, name) in &helped {
-        evidence.push_str(&format!("; after {name} {count} of those calls completed"));
+        let _ = write!(evidence, "; after {name} {count} of those calls completed");
     }
     let all_recovered = recurring.recovered == recurring.count;
     let (fingerprint, tool) = (recurring.fingerprint, recurring.tool.clone());

@@ -15,7 +15,7 @@ pub use self::advice::{Advice, Coverage, advise};
 pub use self::burn::{Budget, Burn, WINDOWS};
 pub use self::odds::Share;
 pub use self::patterns::{Recurring, Spike, Together};
-pub use self::report::{Latency, Report, Summary, View, report};
+pub use self::report::{FEWEST, Latency, Report, Summary, View, report};
 pub use self::tracker::{Recognise, Tracker};
 
 use toolcell_core::{Kind, Limit};
@@ -47,8 +47,11 @@ pub fn about(kind: Kind) -> About {
         | Kind::UnsupportedImport
         | Kind::Trap
         | Kind::Limit(Limit::Time | Limit::HttpTime) => About::Tool,
-        Kind::NotGranted | Kind::WrongDigest | Kind::HostFault | Kind::Refused => About::Operator,
-        Kind::Limit(Limit::QueueTime | Limit::QueueLength | Limit::Rate) => About::Operator,
+        Kind::NotGranted
+        | Kind::WrongDigest
+        | Kind::HostFault
+        | Kind::Refused
+        | Kind::Limit(Limit::QueueTime | Limit::QueueLength | Limit::Rate) => About::Operator,
         Kind::Cancelled | Kind::NeedsPerson => About::Nobody,
         Kind::InvalidJson
         | Kind::InvalidArgument

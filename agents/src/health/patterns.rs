@@ -16,7 +16,7 @@ use super::{About, about};
 const LEVEL: f64 = 0.01;
 
 /// Parts that a window is cut into.
-pub(super) const BUCKETS: u64 = 24;
+const BUCKETS: usize = 24;
 
 /// Failures that a spike has at least.
 const FEWEST: u64 = 5;
@@ -96,33 +96,32 @@ struct Part {
 pub(super) struct Parts<'a> {
     from: UnixMillis,
     each: u64,
-    by_tool: BTreeMap<&'a str, [Part; BUCKETS as usize]>,
+    by_tool: BTreeMap<&'a str, [Part; BUCKETS]>,
     factorials: Factorials,
 }
 
 impl<'a> Parts<'a> {
     /// Sorts records that lie between `from` and `until`.
     pub(super) fn of(records: &'a [CallRecord], from: UnixMillis, until: UnixMillis) -> Self {
-        let each = ((until.0 - from.0) / BUCKETS).max(1);
-        let mut by_tool: BTreeMap<&str, [Part; BUCKETS as usize]> = BTreeMap::new();
+        let each = ((until.0 - from.0) / BUCKETS as u64).max(1);
+        let mut by_tool: BTreeMap<&str, [Part; BUCKETS]> = BTreeMap::new();
         for record in records {
             let speaks = record.kind.map(about);
             if !matches!(speaks, None | Some(About::Tool)) {
                 continue;
             }
-            let place = ((record.at.0.saturating_sub(from.0)) / each).min(BUCKETS - 1);
-            let parts = by_tool.entry(&record.tool).or_default();
-            let part = &mut parts[usize::try_from(place).unwrap_or_default()];
+            let place = usize::try_from(record.at.0.saturating_sub(from.0) / each).unwrap_or(usize::MAX);
+            let part = &mut by_tool.entry(&record.tool).or_default()[place.min(BUCKETS - 1)];
             part.calls += 1;
             part.failed += u64::from(speaks.is_some());
         }
         let most = by_tool.values().map(|parts| parts.iter().map(|part| part.calls).sum::<u64>()).max().unwrap_or(0);
-        Self { from, each, by_tool, factorials: Factorials::up_to(most.max(BUCKETS)) }
+        Self { from, each, by_tool, factorials: Factorials::up_to(most.max(BUCKETS as u64)) }
     }
 
     /// Failures in the newest part, against all before it.
     pub(super) fn spikes(&self) -> Vec<Spike> {
-        let last = BUCKETS as usize - 1;
+        let last = BUCKETS - 1;
         let mut spikes = Vec::new();
         let mut tests = 0;
         for (tool, parts) in &self.by_tool {
@@ -141,7 +140,7 @@ impl<'a> Parts<'a> {
             let (marked, all) = (now.failed + before.failed, now.calls + before.calls);
             spikes.push(Spike {
                 tool: (*tool).to_owned(),
-                since: UnixMillis(self.from.0 + self.each * (BUCKETS - 1)),
+                since: UnixMillis(self.from.0 + self.each * (BUCKETS as u64 - 1)),
                 calls: now.calls,
                 failed: now.failed,
                 calls_before: before.calls,

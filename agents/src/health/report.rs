@@ -104,7 +104,7 @@ pub struct Latency {
 
 /// Makes a report. It is a function of its arguments alone.
 pub fn report(records: &[CallRecord], view: &View<'_>) -> Report {
-    let window = view.window.clamp(Duration::from_secs(60), Duration::from_secs(30 * 86_400));
+    let window = view.window.clamp(Duration::from_mins(1), Duration::from_hours(720));
     let until = view.now;
     let from = UnixMillis(until.0.saturating_sub(u64::try_from(window.as_millis()).unwrap_or(u64::MAX)));
     let records: Vec<_> = records.iter().filter(|record| record.at >= from && record.at <= until).cloned().collect();

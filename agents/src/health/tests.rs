@@ -5,11 +5,10 @@ use proptest::prelude::*;
 use toolcell_core::health::{CallRecord, Recovered};
 use toolcell_core::{Digest, Kind, Limit, Tenant, UnixMillis};
 
-use super::report::FEWEST;
-use super::{Report, View, report};
+use super::{FEWEST, Report, View, report};
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn view() -> View<'static> {
     static NOTHING: BTreeMap<String, u32> = BTreeMap::new();
@@ -87,7 +86,7 @@ fn a_spike_is_found_and_told_with_its_numbers() {
     records.extend((0..12).map(|n| call("t", n * 4, Some(Kind::Trap))));
     let spikes = of(&records).spikes;
     assert_eq!(spikes.len(), 1);
-    assert_eq!((spikes[0].failed, spikes[0].calls, spikes[0].failed_before), (12, 72 + 1 - 1, 14));
+    assert_eq!((spikes[0].failed, spikes[0].calls, spikes[0].failed_before), (12, 61 + 12, 14));
     assert!(spikes[0].chance < 1e-6);
 }
 
@@ -118,7 +117,7 @@ fn tools_that_fail_at_the_same_time_are_named_together() {
         for tool in ["a", "b", "c"] {
             for _ in 0..10 {
                 let fails = if tool == "c" { dice.below(40) == 0 } else { down && dice.below(2) == 0 };
-                records.push(call(tool, hour * 60 + dice.below(59), fails.then_some(Kind::Unavailable)));
+                records.push(call(tool, hour * 60 + 1 + dice.below(58), fails.then_some(Kind::Unavailable)));
             }
         }
     }
@@ -155,9 +154,10 @@ fn budgets_burn_as_in_the_books_examples() {
     assert_eq!((burn.long_minutes, burn.short_minutes), (60, 5));
     assert!((burn.long - 20.0).abs() < 1e-6 && burn.short > 14.4, "{burn:?}");
     // The same failures a day ago burn no more.
-    let old: Vec<_> =
-        records.iter().map(|record| CallRecord { at: UnixMillis(record.at.0 - 82_800_000), ..record.clone() });
-    let old: Vec<_> = old.collect::<Vec<_>>();
+    let old: Vec<_> = records
+        .iter()
+        .map(|record| CallRecord { at: UnixMillis(record.at.0 - 82_800_000), ..record.clone() })
+        .collect();
     assert!(of(&old).budget.burning.iter().all(|burn| burn.long_minutes > 360));
     let few = [call("t", 1, Some(Kind::Trap))];
     assert!(of(&few).budget.burning.is_empty(), "one call is no rate");
@@ -204,7 +204,7 @@ proptest! {
         objective in -1.0..2.0_f64,
     ) {
         let records: Vec<_> = mix.iter().map(|(kind, ago, tool)| call(tool, *ago, *kind)).collect();
-        let view = View { window: Duration::from_secs(minutes * 60), objective, ..view() };
+        let view = View { window: Duration::from_mins(minutes), objective, ..view() };
         let report = report(&records, &view);
         let shares = report.tools.iter().chain(&report.profiles).filter_map(|summary| summary.share);
         for share in shares {

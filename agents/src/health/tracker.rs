@@ -209,13 +209,126 @@ fn recovered(then: &Then) -> Recovered {
 /// A name that callers chose, cut, and unable to act on a terminal.
 fn name(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars().flat_map(|c| {
-        c.is_control().then(|| c.escape_default()).into_iter().flatten().chain((!c.is_control()).then_some(c))
-    }) {
-        if out.len() + c.len_utf8() > MAX_NAME {
+    for c in text.chars() {
+        let shown = if c.is_control() { '\u{fffd}' } else { c };
+        if out.len() + shown.len_utf8() > MAX_NAME {
             break;
         }
-        out.push(c);
+        out.push(shown);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use toolcell_core::{Kind, Silent, Tenant, UnixMillis};
+
+    use super::*;
+    use crate::layers::scripted::{Play, Script, call, failing, in_virtual_time, parts};
+    use crate::layers::{Settings, Stack};
+
+    /// Keeps records in memory, as long as it is not told to be away.
+    #[derive(Default)]
+    struct Kept {
+        records: Mutex<Vec<CallRecord>>,
+        away: AtomicBool,
+    }
+
+    #[async_trait]
+    impl HealthStore for Kept {
+        async fn record(&self, records: &[CallRecord]) -> Result<(), Unavailable> {
+            if self.away.load(Ordering::Relaxed) {
+                return Err(Unavailable { detail: "away".to_owned() });
+            }
+            self.records.lock().expect("no panic").extend_from_slice(records);
+            Ok(())
+        }
+
+        async fn since(&self, _: Option<&Tenant>, _: UnixMillis, _: u32) -> Result<Vec<CallRecord>, Unavailable> {
+            Ok(self.records.lock().expect("no panic").clone())
+        }
+
+        async fn forget(&self, _: UnixMillis, _: u64) -> Result<u64, Unavailable> {
+            Ok(0)
+        }
+    }
+
+    fn recognise(card: &Card, failure: &Failure) -> (Digest, String) {
+        (Digest::of(card.id.as_str().as_bytes()), failure.message.clone())
+    }
+
+    fn tracked(plays: impl IntoIterator<Item = Play>, last: Play) -> Tracker {
+        let parts = parts(&Script::new(plays, last));
+        let (directory, clock) = (parts.directory.clone(), parts.clock.clone());
+        Tracker::around(Arc::new(Stack::around(parts, Settings::new(1), |inner| inner)), directory, clock, recognise)
+    }
+
+    fn after(tracker: &Tracker, calls: &[ToolCall]) -> Vec<CallRecord> {
+        let store = Kept::default();
+        in_virtual_time(async {
+            for call in calls {
+                tracker.call(call.clone(), &Silent).await;
+            }
+            tracker.flush(&store).await.expect("the store is there");
+        });
+        store.records.into_inner().expect("no panic")
+    }
+
+    #[test]
+    fn every_attempt_is_written_down_with_what_was_done_about_it() {
+        let tracker = tracked([failing(Kind::Unavailable)], Play::Gives("1"));
+        let records = after(&tracker, &[ToolCall { caller: "scout\u{1b}".to_owned(), ..call(1, "read") }]);
+        let told: Vec<_> = records.iter().map(|record| (record.kind, record.recovered, &*record.verdict)).collect();
+        assert_eq!(told, [(Some(Kind::Unavailable), Some(Recovered::Retry), "failed"), (None, None, "completed")],);
+        assert!(records.iter().all(|record| record.tool == "shop.read" && record.profile == "scout\u{fffd}"));
+    }
+
+    #[test]
+    fn what_nothing_helped_against_is_recognised() {
+        let records = after(&tracked([], failing(Kind::Trap)), &[call(1, "shop.buy"), call(2, "gone")]);
+        assert_eq!(records.len(), 2);
+        assert_eq!(records[0].fingerprint, Some(Digest::of(b"shop.buy")));
+        assert_eq!(records[0].message.as_deref(), Some("as the script says"));
+        assert!(records.iter().all(|record| record.recovered.is_none()));
+        assert_eq!((records[1].tool.as_str(), records[1].fingerprint), ("gone", None));
+    }
+
+    #[test]
+    fn a_result_that_was_there_already_is_no_call() {
+        let records = after(&tracked([], Play::Gives("1")), &[call(1, "read"), call(2, "read"), call(3, "read")]);
+        assert_eq!(records.len(), 1);
+    }
+
+    #[test]
+    fn a_store_that_is_away_costs_no_call_and_only_the_oldest_records() {
+        let tracker = tracked([], Play::Gives("1"));
+        let store = Kept { away: AtomicBool::new(true), ..Kept::default() };
+        in_virtual_time(async {
+            for id in 0..MOST_WAITING as u128 + 5 {
+                assert!(tracker.call(call(id, "shop.buy"), &Silent).await.verdict.result().is_some());
+            }
+            assert!(tracker.flush(&store).await.is_err());
+            assert_eq!(tracker.lost(), 5);
+            store.away.store(false, Ordering::Relaxed);
+            tracker.flush(&store).await.expect("it is back");
+        });
+        assert_eq!(store.records.into_inner().expect("no panic").len(), MOST_WAITING);
+    }
+
+    #[test]
+    fn somebody_who_keeps_writing_needs_no_flush() {
+        let (tracker, store) = (tracked([], Play::Gives("1")), Kept::default());
+        in_virtual_time(async {
+            tokio::select! {
+                () = tracker.keep_writing(&store) => {}
+                () = async {
+                    tracker.call(call(1, "shop.buy"), &Silent).await;
+                    tokio::time::sleep(PAUSE * 2).await;
+                } => {}
+            }
+        });
+        assert_eq!(store.records.into_inner().expect("no panic").len(), 1);
+    }
 }
