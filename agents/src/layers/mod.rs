@@ -95,4 +95,4 @@ fn micros(span: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;

@@ -19,7 +19,7 @@ use super::Parts;
 
 /// What one call does.
 #[derive(Clone, Debug)]
-pub(super) enum Play {
+pub(crate) enum Play {
     Gives(&'static str),
     Fails(Failure),
     /// Until it is cancelled.
@@ -30,7 +30,7 @@ pub(super) enum Play {
 }
 
 /// Plays what it is told, call by call, and after that always the last.
-pub(super) struct Script {
+pub(crate) struct Script {
     plays: Mutex<VecDeque<Play>>,
     last: Play,
     seen: Mutex<Vec<(Instant, ToolCall)>>,
@@ -39,7 +39,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    pub(super) fn new(plays: impl IntoIterator<Item = Play>, last: Play) -> Arc<Self> {
+    pub(crate) fn new(plays: impl IntoIterator<Item = Play>, last: Play) -> Arc<Self> {
         Arc::new(Self {
             plays: Mutex::new(plays.into_iter().collect()),
             last,
@@ -50,20 +50,20 @@ impl Script {
     }
 
     /// The calls that came, and when.
-    pub(super) fn seen(&self) -> Vec<(Instant, ToolCall)> {
+    pub(crate) fn seen(&self) -> Vec<(Instant, ToolCall)> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    pub(super) fn running(&self) -> usize {
+    pub(crate) fn running(&self) -> usize {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// The most calls that were running at one time.
-    pub(super) fn most(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         self.most.load(Ordering::Relaxed)
     }
 }
@@ -116,7 +116,7 @@ impl Toolbox for Script {
 }
 
 /// The message of a failure of the gates that a call met with while it ran.
-pub(super) const INSIDE: &str = "inside";
+pub(crate) const INSIDE: &str = "inside";
 
 fn receipt(call: &ToolCall, verdict: &Verdict) -> Sealed {
     let gates = [Kind::Limit(Limit::QueueTime), Kind::Limit(Limit::QueueLength), Kind::Limit(Limit::Rate)];
@@ -145,9 +145,9 @@ fn receipt(call: &ToolCall, verdict: &Verdict) -> Sealed {
 
 /// Knows `shop.read`, `shop.put`, `shop.buy` and `shop.login`: read-only, idempotent, once, and read-only with secrets.
 #[derive(Default)]
-pub(super) struct Shop {
+pub(crate) struct Shop {
     /// Counts up the grant of every tool.
-    pub(super) grant: AtomicUsize,
+    pub(crate) grant: AtomicUsize,
 }
 
 impl Directory for Shop {
@@ -167,7 +167,7 @@ impl Directory for Shop {
     }
 }
 
-pub(super) fn card(id: &str, effects: Effects) -> Card {
+pub(crate) fn card(id: &str, effects: Effects) -> Card {
     Card {
         id: id.parse().expect("an id"),
         component: Digest::of(b"code"),
@@ -184,7 +184,7 @@ pub(super) fn card(id: &str, effects: Effects) -> Card {
 }
 
 /// Wall-clock time that goes with the tests' own.
-pub(super) struct Wall(Instant);
+pub(crate) struct Wall(Instant);
 
 impl Default for Wall {
     fn default() -> Self {
@@ -198,30 +198,30 @@ impl Clock for Wall {
     }
 }
 
-pub(super) fn parts(script: &Arc<Script>) -> Parts {
+pub(crate) fn parts(script: &Arc<Script>) -> Parts {
     Parts { toolbox: script.clone(), directory: Arc::new(Shop::default()), clock: Arc::new(Wall::default()) }
 }
 
-pub(super) fn call(id: u128, tool: &str) -> ToolCall {
+pub(crate) fn call(id: u128, tool: &str) -> ToolCall {
     ToolCall::new(CallId(id), tool, Arguments::none())
 }
 
-pub(super) fn failing(kind: Kind) -> Play {
+pub(crate) fn failing(kind: Kind) -> Play {
     Play::Fails(Failure::new(kind, "as the script says"))
 }
 
-pub(super) fn later(millis: u64, play: Play) -> Play {
+pub(crate) fn later(millis: u64, play: Play) -> Play {
     Play::After(Duration::from_millis(millis), Box::new(play))
 }
 
 /// Drives a future in time that only passes when nothing else can happen.
-pub(super) fn in_virtual_time<F: Future>(future: F) -> F::Output {
+pub(crate) fn in_virtual_time<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(future)
 }
 
 /// Polls a future so many times at most, and drops it then.
-pub(super) async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
+pub(crate) async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
     let (mut future, mut left) = (std::pin::pin!(future), times);
     std::future::poll_fn(|context| {
         if left == 0 {

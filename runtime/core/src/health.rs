@@ -72,12 +72,12 @@ pub struct CallRecord {
     pub message: Option<String>,
     /// From start to end, in microseconds.
     pub duration_us: u64,
-    /// Where this is the last attempt of a call that failed before: what made it good.
+    /// Where this attempt failed and the call completed all the same: what was done about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<Recovered>,
 }
 
-/// What made a call good that had failed.
+/// What was done about an attempt that failed, in a call that completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recovered {
