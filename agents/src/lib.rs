@@ -5,3 +5,4 @@
 //! cannot see. It refuses to read files, environment, terminal or wall clock, and to know of HTTP or SQL.
 
 pub mod plan;
+pub mod schedule;

@@ -1,0 +1,254 @@
+//! The process ends after any commit; the run goes on from what is written down.
+
+use std::sync::atomic::AtomicUsize;
+
+use tokio::sync::Notify;
+use toolcell_core::runs::{Fence, NewRun, RunError, RunHead, StepKey, StepRecord};
+use toolcell_core::store::Unavailable;
+
+use super::*;
+use crate::schedule::Fault;
+
+/// A store that takes so many commits and then answers no more, or refuses some.
+struct Frail {
+    inner: Arc<MemoryRuns>,
+    left: AtomicUsize,
+    refused: AtomicUsize,
+    then: Then,
+    gone: Notify,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Then {
+    /// The process ends before it is written.
+    Never,
+    /// The process ends when it is written.
+    Silent,
+    /// It refuses so many times.
+    Refuse(usize),
+}
+
+#[async_trait]
+impl RunStore for Frail {
+    async fn create(&self, run: &NewRun) -> Result<(), RunError> {
+        self.inner.create(run).await
+    }
+    async fn claim(&self, tenant: &Tenant, run: RunId) -> Result<RunHead, RunError> {
+        self.inner.claim(tenant, run).await
+    }
+    async fn commit(
+        &self,
+        run: RunId,
+        fence: Fence,
+        records: &[StepRecord],
+        state: Option<RunState>,
+        now: UnixMillis,
+    ) -> Result<(), RunError> {
+        let left = self.left.load(Ordering::Relaxed);
+        if left > 0 {
+            self.left.store(left - 1, Ordering::Relaxed);
+            return self.inner.commit(run, fence, records, state, now).await;
+        }
+        match self.then {
+            Then::Never => {}
+            Then::Silent => self.inner.commit(run, fence, records, state, now).await?,
+            Then::Refuse(times) => {
+                if self.refused.fetch_add(1, Ordering::Relaxed) < times {
+                    return Err(RunError::Unavailable(Unavailable { detail: "scripted".to_owned() }));
+                }
+                return self.inner.commit(run, fence, records, state, now).await;
+            }
+        }
+        self.gone.notify_one();
+        std::future::pending().await
+    }
+    async fn head(&self, tenant: &Tenant, run: RunId) -> Result<RunHead, RunError> {
+        self.inner.head(tenant, run).await
+    }
+    async fn steps(&self, run: RunId, after: Option<&StepKey>, limit: u32) -> Result<Vec<Kept>, RunError> {
+        self.inner.steps(run, after, limit).await
+    }
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        state: Option<RunState>,
+        before: Option<RunId>,
+        limit: u32,
+    ) -> Result<Vec<RunHead>, RunError> {
+        self.inner.list(tenant, state, before, limit).await
+    }
+    async fn answer(&self, tenant: &Tenant, run: RunId, key: &StepKey, answer: &Answered) -> Result<(), RunError> {
+        self.inner.answer(tenant, run, key, answer).await
+    }
+    async fn remove(&self, tenant: &Tenant, run: RunId) -> Result<(), RunError> {
+        self.inner.remove(tenant, run).await
+    }
+}
+
+impl Frail {
+    fn over(inner: &Arc<MemoryRuns>, left: usize, then: Then) -> Arc<Self> {
+        Arc::new(Self { inner: inner.clone(), left: AtomicUsize::new(left), refused: AtomicUsize::new(0), then, gone: Notify::new() })
+    }
+}
+
+fn mixed() -> Plan {
+    let mut steps = vec![
+        step("a", "free.t", &[]),
+        step("b", "once.t", &[]),
+        step("c", "once.t", &[0, 1]),
+        each(step("list", "once.t", &[0]), 5, Some(2)),
+        each(step("read", "free.t", &[1]), 4, Some(3)),
+        step("d", "free.t", &[2, 3]),
+    ];
+    let mut maybe = step("maybe", "once.fail", &[0]);
+    maybe.criticality = Criticality::Optional;
+    steps.push(maybe);
+    steps.push(step("last", "once.t", &[4, 5, 6]));
+    let mut mixed = plan(steps);
+    mixed.concurrency = 3;
+    mixed
+}
+
+fn echo() -> Arc<Stage> {
+    Stage::new(|call| {
+        let act = if call.tool.ends_with("fail") { Act::Fail(Kind::Fatal) } else { Act::Ok(call.arguments.as_str().to_owned()) };
+        (Duration::from_millis(10), act)
+    })
+}
+
+/// Runs until the store goes silent, and drops the scheduler there. Answers whether the run came to its end before.
+async fn until_the_end(stage: &Arc<Stage>, store: &Arc<Frail>, fresh: bool) -> Option<RunEnd> {
+    let scheduler = scheduler(stage, store.clone(), WIDE);
+    let (who, plan) = (who("a", "x"), mixed());
+    let handle = if fresh {
+        start(&scheduler, 1, plan, who).await
+    } else {
+        let head = store.claim(&who.tenant, run_id(1)).await.expect("it is there");
+        if head.state.ended() {
+            return None;
+        }
+        scheduler.resume(head, kept(&store.inner, 1).await, Arc::new(plan)).expect("it goes on")
+    };
+    let ended = tokio::select! {
+        ended = handle.ended() => Some(ended.expect("it is no fault")),
+        () = store.gone.notified() => None,
+    };
+    drop(scheduler);
+    // Long enough for its task to see that.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    ended
+}
+
+/// Goes on as a person would who can look what took place.
+async fn through(stage: &Arc<Stage>, inner: &Arc<MemoryRuns>, every: usize, then: Then) -> RunEnd {
+    let mut fresh = true;
+    for _ in 0..200 {
+        let end = until_the_end(stage, &Frail::over(inner, every, then), fresh).await;
+        fresh = false;
+        let tenant = Tenant("a".into());
+        let head = inner.head(&tenant, run_id(1)).await.expect("it is there");
+        match end {
+            Some(end) if end.state != RunState::Waiting => return end,
+            None if head.state.ended() => return plain_end(inner, head.state).await,
+            _ => {}
+        }
+        for kept in kept(inner, 1).await {
+            let key = &kept.record.key;
+            let (StepState::Waiting { .. }, None) = (&kept.record.state, &kept.answer) else { continue };
+            let made = stage.ended().contains(&format!("{}:{key}", run_id(1)));
+            let text = key.item.map_or_else(|| "{}".to_owned(), |item| format!("{{\"n\":{item}}}"));
+            let answer =
+                if made { Answer::Result { result: ResultText::new(text) } } else { Answer::Retry };
+            inner.answer(&tenant, run_id(1), key, &answered(answer)).await.expect("it asks");
+        }
+    }
+    panic!("it never ends")
+}
+
+/// The end of a run whose process died while it learnt that the end is written down.
+async fn plain_end(inner: &Arc<MemoryRuns>, state: RunState) -> RunEnd {
+    let all: HashMap<_, _> = kept(inner, 1).await.into_iter().map(|kept| (kept.record.key.clone(), kept.record)).collect();
+    let steps = mixed().steps.iter().map(|step| super::super::StepEnd {
+        id: step.id.clone(),
+        state: all.get(&StepKey { step: step.id.clone(), item: None }).map(|record| record.state.clone()),
+        duration: Duration::ZERO,
+        history: toolcell_core::History::default(),
+    });
+    RunEnd {
+        run: run_id(1),
+        state,
+        because: None,
+        steps: steps.collect(),
+        questions: Vec::new(),
+        output: None,
+        totals: super::super::Totals::default(),
+        makespan: Duration::ZERO,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_dies_after_any_commit_goes_on_and_does_nothing_twice() {
+    let straight = through(&echo(), &Arc::default(), usize::MAX, Then::Never).await;
+    assert_eq!(straight.state, RunState::Completed);
+    let states = |end: &RunEnd| end.steps.iter().map(|step| step.state.clone()).collect::<Vec<_>>();
+    for then in [Then::Never, Then::Silent] {
+        // Each process of the run dies after as many commits; one that dies at once must at least have written something.
+        for every in usize::from(then == Then::Never)..40 {
+            let (stage, inner) = (echo(), Arc::new(MemoryRuns::default()));
+            let end = through(&stage, &inner, every, then).await;
+            assert_eq!((end.state, states(&end)), (RunState::Completed, states(&straight)), "{then:?} {every}");
+            let mut once: Vec<_> = stage.ended();
+            once.retain(|key| ["b", "c", "list", "maybe", "last"].iter().any(|step| key.contains(&format!(":{step}"))));
+            let all = once.len();
+            once.sort();
+            once.dedup();
+            assert_eq!((all, once.len()), (9, 9), "{then:?} {every}: nothing is done twice, and nothing is left out");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_for_a_while_is_waited_for() {
+    for after in 0..12 {
+        let stage = echo();
+        let store = Frail::over(&Arc::default(), after, Then::Refuse(4));
+        let end = until_the_end(&stage, &store, true).await.expect("it comes to its end");
+        assert_eq!(end.state, RunState::Completed, "{after}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_stays_away_stops_the_run_and_nothing_is_lost() {
+    for after in 0..12 {
+        let (stage, inner) = (echo(), Arc::new(MemoryRuns::default()));
+        let store = Frail::over(&inner, after, Then::Refuse(usize::MAX));
+        let scheduler = scheduler(&stage, store, WIDE);
+        let handle = start(&scheduler, 1, mixed(), who("a", "x")).await;
+        let Err(Fault::Store { error: RunError::Unavailable(_), unwritten }) = handle.ended().await else {
+            panic!("the store is away")
+        };
+        let known = kept(&inner, 1).await.into_iter().map(|kept| kept.record).chain(unwritten);
+        let known: Vec<String> = known
+            .filter(|record| matches!(record.state, StepState::Done { .. } | StepState::Failed { .. }))
+            .map(|record| format!("{}:{}", run_id(1), record.key))
+            .collect();
+        for key in stage.ended() {
+            assert!(known.contains(&key), "{after}: {key} took place and nobody knows");
+        }
+        assert_eq!(stage.ended().len(), stage.made().len(), "what was under way was awaited");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_overtaken_stops_at_once_and_calls_nothing_more() {
+    let (stage, inner) = (echo(), Arc::new(MemoryRuns::default()));
+    let first = scheduler(&stage, inner.clone(), WIDE);
+    let steps = vec![step("a", "free.t", &[]), step("b", "once.t", &[0])];
+    let handle = start(&first, 1, plan(steps), who("a", "x")).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    inner.claim(&Tenant("a".into()), run_id(1)).await.expect("it is there");
+    let fault = handle.ended().await.expect_err("somebody else has it");
+    assert!(matches!(fault, Fault::Store { error: RunError::Overtaken, .. }), "{fault}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stage.made(), [format!("{}:a", run_id(1))]);
+}
