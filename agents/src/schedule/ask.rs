@@ -1,15 +1,18 @@
 //! What a person is asked, in words.
 
+use toolcell_core::Failure;
 use toolcell_core::failure::Question;
 use toolcell_core::runs::StepKey;
-use toolcell_core::Failure;
 
 /// The question of a call that somebody must decide about.
 pub(super) fn about(key: &StepKey, failure: &Failure) -> Question {
     failure.question.clone().unwrap_or_else(|| {
-        let hints: String = failure.hints.iter().map(|hint| format!(" {hint}")).collect();
+        let mut hints = failure.hints.join(" ");
+        if !hints.is_empty() {
+            hints.push(' ');
+        }
         let text = format!(
-            "Step `{key}` cannot go on ({}): {}.{hints} Remove what is in the way and choose `retry`, give its result, or let it fail.",
+            "Step `{key}` cannot go on ({}): {}. {hints}Remove what is in the way and choose `retry`, give its result, or let it fail.",
             failure.kind,
             failure.message.trim_end_matches('.'),
         );

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use toolcell_core::json::quote;
 use toolcell_core::runs::{RunState, StepRecord, StepState};
-use toolcell_core::{Failure, ResultText};
+use toolcell_core::{Failure, History, ResultText};
 
 use super::node::{ItemState, Unit};
 use super::render::Values;
@@ -29,14 +29,12 @@ impl Driver {
         }
         if !self.questions.is_empty() {
             self.conclude(Vec::new(), RunState::Waiting).await?;
-            return match self.answered().await {
-                Ok(true) => Ok(None),
-                // Nothing is lost: whoever took the run over, or resumes it, finds the questions and the answers.
-                Ok(false) | Err(_) => {
-                    let because = Some("a person must answer".to_owned());
-                    Ok(Some(self.ended(RunState::Waiting, because, None)))
-                }
-            };
+            if let Ok(true) = self.answered().await {
+                return Ok(None);
+            }
+            // Where that failed nothing is lost: whoever resumes the run finds the questions and the answers.
+            let because = Some("a person must answer".to_owned());
+            return Ok(Some(self.ended(RunState::Waiting, because, None)));
         }
         let failed = self.plan.steps.iter().zip(&self.nodes).find(|(step, node)| {
             let failed = node.end.as_ref().is_none_or(|end| matches!(end.state, StepState::Failed { .. }));
@@ -46,7 +44,9 @@ impl Driver {
             Some((step, _)) => (RunState::Failed, Some(format!("step `{}` failed", step.id)), None),
             None => match self.output() {
                 Ok(output) => (RunState::Completed, None, Some(output)),
-                Err(failure) => (RunState::Failed, Some(format!("the output cannot be made: {}", failure.message)), None),
+                Err(failure) => {
+                    (RunState::Failed, Some(format!("the output cannot be made: {}", failure.message)), None)
+                }
             },
         };
         self.conclude(Vec::new(), state).await?;
@@ -121,7 +121,7 @@ impl Driver {
                 Some(StepRecord { state, duration_us, history, .. }) => {
                     StepEnd { id, state: Some(state), duration: Duration::from_micros(duration_us), history }
                 }
-                None => StepEnd { id, state: asked, duration: Duration::ZERO, history: Default::default() },
+                None => StepEnd { id, state: asked, duration: Duration::ZERO, history: History::default() },
             }
         });
         RunEnd {

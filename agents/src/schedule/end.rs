@@ -83,6 +83,8 @@ pub enum StartError {
     #[error("the run has ended ({0:?}); start a new one")]
     Ended(RunState),
     /// A record names a step that the plan does not have.
-    #[error("`{0}` is written down of this run and stands in no such place of its plan; resume it with the plan that it was started with")]
+    #[error(
+        "`{0}` is written down of this run and stands in no such place of its plan; resume it with the plan that it was started with"
+    )]
     OtherPlan(StepKey),
 }

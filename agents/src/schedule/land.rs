@@ -104,7 +104,9 @@ impl Driver {
             })
             .collect();
         let state = match failures.first() {
-            Some((_, first)) if !optional => StepState::Failed { failure: of_items(&failures, first, each.items.len()) },
+            Some((_, first)) if !optional => {
+                StepState::Failed { failure: of_items(&failures, first, each.items.len()) }
+            }
             _ => {
                 let mut list = String::from("[");
                 for (place, item) in each.items.iter().enumerate() {

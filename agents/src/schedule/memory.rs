@@ -85,7 +85,12 @@ impl RunStore for MemoryRuns {
         let Some(found) = runs.get(&run) else { return Ok(Vec::new()) };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let limit = usize::try_from(limit.clamp(1, 10_000)).unwrap_or(10_000);
-        Ok(found.steps.range::<StepKey, _>((from, Bound::Unbounded)).take(limit).map(|(_, kept)| kept.clone()).collect())
+        Ok(found
+            .steps
+            .range::<StepKey, _>((from, Bound::Unbounded))
+            .take(limit)
+            .map(|(_, kept)| kept.clone())
+            .collect())
     }
 
     async fn list(

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use toolcell_core::failure::Question;
 use toolcell_core::runs::{StepRecord, StepState};
 use toolcell_core::{CallId, Failure, ResultText, ToolCall, UnixMillis};
-use toolcell_core::failure::Question;
 
 use super::gate::Permit;
 use crate::plan::{Criticality, Step, Template};

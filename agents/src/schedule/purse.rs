@@ -83,3 +83,36 @@ impl Purse {
         self.used.http_requests = self.used.http_requests.saturating_add(used.http_requests);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_told_what_is_left_and_none_goes_out_when_nothing_is() {
+        let budget = Budget { calls: Some(3), fuel: Some(100), http_requests: None };
+        let mut purse = Purse::new(budget);
+        let left = |limits: Option<Limits>| limits.map(|limits| limits.get(Limit::Fuel));
+        assert_eq!(purse.take().map(left), Ok(Some(100)));
+        purse.back(Used { calls: 2, fuel: 60, http_requests: 9 });
+        let told = purse.take().expect("one call is left").expect("fuel is bounded");
+        assert_eq!(told.get(Limit::Fuel), 40);
+        assert_eq!(told.get(Limit::HttpRequests), Limit::HttpRequests.row().ceiling, "nobody bounds those");
+        assert_eq!(purse.take(), Err("calls"), "one is under way");
+        purse.back(Used::default());
+        purse.take().expect("that one was not made");
+        purse.back(Used { calls: 0, fuel: u64::MAX, http_requests: 0 });
+        assert_eq!(purse.take(), Err("fuel"));
+    }
+
+    #[test]
+    fn a_budget_beyond_the_ceiling_is_handed_on_as_the_ceiling() {
+        let mut purse = Purse::new(Budget { calls: None, fuel: Some(u64::MAX), http_requests: Some(0) });
+        assert_eq!(purse.take(), Err("http_requests"));
+        purse = Purse::new(Budget { calls: None, fuel: Some(u64::MAX), http_requests: None });
+        assert_eq!(
+            purse.take().map(|limits| limits.map(|limits| limits.get(Limit::Fuel))),
+            Ok(Some(Limit::Fuel.row().ceiling))
+        );
+    }
+}

@@ -7,9 +7,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use toolcell_core::json::Json;
 use toolcell_core::runs::{StepKey, StepRecord, StepState};
-use toolcell_core::{
-    Arguments, Effects, Failure, History, Kind, Limit, Limits, Outcome, RunId, ToolCall, Verdict,
-};
+use toolcell_core::{Arguments, Effects, Failure, History, Kind, Limit, Limits, Outcome, RunId, ToolCall, Verdict};
 
 use super::gate::Permit;
 use super::node::{Each, Held, Item, ItemState, Landed, Said, Since, ToolName, Unit};
@@ -17,7 +15,7 @@ use super::purse::Used;
 use super::render::{self, Values, looked_at, put, read};
 use super::run::{Driver, Stop};
 use super::watch::{Happening, Relay};
-use super::{Shared, ask, later};
+use super::{Shared, ask};
 use crate::plan::{ForEach, Step, Template};
 
 /// The longest list that a step may go over; the place of an item is written down with each.
@@ -246,7 +244,6 @@ impl Driver {
 
     fn send(&mut self, unit: Unit, rendered: Rendered, permit: Permit, budget: Option<Limits>, since: Since) {
         let (tool, effects) = self.tool(unit.step);
-        let step = &self.plan.steps[unit.step];
         let id = (self.shared.ids)();
         let key = self.key(unit);
         let mut call = ToolCall::new(id, &*tool, rendered.arguments);
@@ -256,18 +253,13 @@ impl Driver {
         call.budget = budget;
         // An attempt after a crash, or after a person's `retry`, is the same call to whoever deduplicates.
         call.idempotency_key = Some(rendered.key.unwrap_or_else(|| derived(self.run, &key)));
-        if let Some(timeout) = step.timeout {
-            let own = later(since.wall, timeout);
-            call.deadline = Some(call.deadline.map_or(own, |deadline| deadline.min(own)));
-        }
         let held = Held { call, permit, since };
         if effects.may_repeat() {
             self.go(unit, held);
             return;
         }
         let state = StepState::Started { call: id };
-        let record =
-            StepRecord { key, state, started: since.wall, duration_us: 0, history: History::default() };
+        let record = StepRecord { key, state, started: since.wall, duration_us: 0, history: History::default() };
         self.held.insert(unit, held);
         self.note(unit, record);
     }
@@ -319,16 +311,14 @@ fn derived(run: RunId, key: &StepKey) -> String {
 /// Makes one call. This is the one place that knows the toolbox: layers that take a timeout for each attempt go here.
 async fn place(shared: &Arc<Shared>, call: ToolCall, timeout: Option<Duration>, relay: &Relay) -> Outcome {
     let id = call.id;
-    let work = shared.toolbox.call(call, relay);
+    let mut work = shared.toolbox.call(call, relay);
     let Some(timeout) = timeout else { return work.await };
-    match tokio::time::timeout(timeout, work).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            shared.toolbox.cancel(id);
-            let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            Outcome::unsealed(Verdict::of(Failure::limit(Limit::Time, millis)))
-        }
+    if let Ok(outcome) = tokio::time::timeout(timeout, &mut work).await {
+        return outcome;
     }
+    shared.toolbox.cancel(id);
+    let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+    Outcome::unsealed(Verdict::of(Failure::limit(Limit::Time, millis)))
 }
 
 impl Values<'_> {

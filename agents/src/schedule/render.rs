@@ -81,7 +81,10 @@ impl<'a> Values<'a> {
         };
         whole.and_then(|whole| whole.at(pointer)).ok_or_else(|| {
             let message = format!("the plan refers to `{pointer}` in {name}, and there is nothing there");
-            Box::new(Failure::new(Kind::InvalidArgument, message).hint("Correct the pointer, or guard the step with `when`."))
+            Box::new(
+                Failure::new(Kind::InvalidArgument, message)
+                    .hint("Correct the pointer, or guard the step with `when`."),
+            )
         })
     }
 

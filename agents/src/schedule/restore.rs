@@ -33,8 +33,7 @@ impl Driver {
         let plan = self.plan.clone();
         if let Some(deadline) = plan.deadline {
             let left = deadline.saturating_sub(busy(&kept));
-            self.deadline =
-                Some(Deadline { at: Instant::now() + left, wall: later(self.shared.clock.now(), left) });
+            self.deadline = Some(Deadline { at: Instant::now() + left, wall: later(self.shared.clock.now(), left) });
         }
         let places: HashMap<&str, usize> = plan.steps.iter().enumerate().map(|(n, step)| (&*step.id, n)).collect();
         let mut asking = Vec::new();
@@ -141,12 +140,9 @@ impl Driver {
 
     fn next(&self, unit: Unit, record: &StepRecord, answer: Option<Answered>) -> Next {
         let key = &record.key;
-        let (question, failure) = match &record.state {
-            StepState::Waiting { question, failure } => (question, failure),
-            _ => {
-                let question = ask::unknown(key, &self.plan.steps[unit.step].tool);
-                return Next::State(Box::new(StepState::Waiting { question, failure: None }));
-            }
+        let StepState::Waiting { question, failure } = &record.state else {
+            let question = ask::unknown(key, &self.plan.steps[unit.step].tool);
+            return Next::State(Box::new(StepState::Waiting { question, failure: None }));
         };
         let Some(Answered { answer, by, .. }) = answer else { return Next::Asks(question.clone()) };
         match answer {

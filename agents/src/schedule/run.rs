@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use toolcell_core::failure::Question;
 use toolcell_core::runs::{Fence, Kept, RunError, RunHead, StepKey, StepRecord};

@@ -1,9 +1,9 @@
 //! What happens in a run, for whoever watches.
 
+use std::sync::Arc;
 use toolcell_core::failure::Question;
 use toolcell_core::runs::{RunState, StepKey};
 use toolcell_core::{Event, Events, RunId};
-use std::sync::Arc;
 
 /// Receives what happens in runs. It is called on the scheduler's way and must not block.
 pub trait Watch: Send + Sync {

@@ -97,7 +97,7 @@ async fn results_and_failures_can_be_given_by_a_person_for_items_too() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_comes_while_the_run_goes_on_is_not_overlooked() {
     let stage = Stage::new(|call| match call.tool.as_str() {
-        "t.slow" => (Duration::from_secs(60), Act::Ok("1".to_owned())),
+        "t.slow" => (Duration::from_mins(1), Act::Ok("1".to_owned())),
         _ => asking(call),
     });
     let runs = Arc::new(MemoryRuns::default());

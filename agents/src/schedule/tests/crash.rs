@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 
+use proptest::prelude::*;
 use tokio::sync::Notify;
 use toolcell_core::runs::{Fence, NewRun, RunError, RunHead, StepKey, StepRecord};
 use toolcell_core::store::Unavailable;
@@ -87,7 +88,13 @@ impl RunStore for Frail {
 
 impl Frail {
     fn over(inner: &Arc<MemoryRuns>, left: usize, then: Then) -> Arc<Self> {
-        Arc::new(Self { inner: inner.clone(), left: AtomicUsize::new(left), refused: AtomicUsize::new(0), then, gone: Notify::new() })
+        Arc::new(Self {
+            inner: inner.clone(),
+            left: AtomicUsize::new(left),
+            refused: AtomicUsize::new(0),
+            then,
+            gone: Notify::new(),
+        })
     }
 }
 
@@ -111,23 +118,27 @@ fn mixed() -> Plan {
 
 fn echo() -> Arc<Stage> {
     Stage::new(|call| {
-        let act = if call.tool.ends_with("fail") { Act::Fail(Kind::Fatal) } else { Act::Ok(call.arguments.as_str().to_owned()) };
+        let act = if call.tool.ends_with("fail") {
+            Act::Fail(Kind::Fatal)
+        } else {
+            Act::Ok(call.arguments.as_str().to_owned())
+        };
         (Duration::from_millis(10), act)
     })
 }
 
 /// Runs until the store goes silent, and drops the scheduler there. Answers whether the run came to its end before.
-async fn until_the_end(stage: &Arc<Stage>, store: &Arc<Frail>, fresh: bool) -> Option<RunEnd> {
+async fn until_the_end(stage: &Arc<Stage>, store: &Arc<Frail>, plan: &Plan, fresh: bool) -> Option<RunEnd> {
     let scheduler = scheduler(stage, store.clone(), WIDE);
-    let (who, plan) = (who("a", "x"), mixed());
+    let who = who("a", "x");
     let handle = if fresh {
-        start(&scheduler, 1, plan, who).await
+        start(&scheduler, 1, plan.clone(), who).await
     } else {
         let head = store.claim(&who.tenant, run_id(1)).await.expect("it is there");
         if head.state.ended() {
             return None;
         }
-        scheduler.resume(head, kept(&store.inner, 1).await, Arc::new(plan)).expect("it goes on")
+        scheduler.resume(head, kept(&store.inner, 1).await, Arc::new(plan.clone())).expect("it goes on")
     };
     let ended = tokio::select! {
         ended = handle.ended() => Some(ended.expect("it is no fault")),
@@ -140,16 +151,16 @@ async fn until_the_end(stage: &Arc<Stage>, store: &Arc<Frail>, fresh: bool) -> O
 }
 
 /// Goes on as a person would who can look what took place.
-async fn through(stage: &Arc<Stage>, inner: &Arc<MemoryRuns>, every: usize, then: Then) -> RunEnd {
+async fn through(stage: &Arc<Stage>, inner: &Arc<MemoryRuns>, plan: &Plan, every: usize, then: Then) -> RunEnd {
     let mut fresh = true;
     for _ in 0..200 {
-        let end = until_the_end(stage, &Frail::over(inner, every, then), fresh).await;
+        let end = until_the_end(stage, &Frail::over(inner, every, then), plan, fresh).await;
         fresh = false;
         let tenant = Tenant("a".into());
         let head = inner.head(&tenant, run_id(1)).await.expect("it is there");
         match end {
             Some(end) if end.state != RunState::Waiting => return end,
-            None if head.state.ended() => return plain_end(inner, head.state).await,
+            None if head.state.ended() => return written_end(inner, plan, head.state).await,
             _ => {}
         }
         for kept in kept(inner, 1).await {
@@ -157,8 +168,11 @@ async fn through(stage: &Arc<Stage>, inner: &Arc<MemoryRuns>, every: usize, then
             let (StepState::Waiting { .. }, None) = (&kept.record.state, &kept.answer) else { continue };
             let made = stage.ended().contains(&format!("{}:{key}", run_id(1)));
             let text = key.item.map_or_else(|| "{}".to_owned(), |item| format!("{{\"n\":{item}}}"));
-            let answer =
-                if made { Answer::Result { result: ResultText::new(text) } } else { Answer::Retry };
+            let answer = match plan.steps.iter().find(|step| step.id == key.step) {
+                _ if !made => Answer::Retry,
+                Some(step) if step.tool.ends_with("fail") => Answer::Fail,
+                _ => Answer::Result { result: ResultText::new(text) },
+            };
             inner.answer(&tenant, run_id(1), key, &answered(answer)).await.expect("it asks");
         }
     }
@@ -166,9 +180,10 @@ async fn through(stage: &Arc<Stage>, inner: &Arc<MemoryRuns>, every: usize, then
 }
 
 /// The end of a run whose process died while it learnt that the end is written down.
-async fn plain_end(inner: &Arc<MemoryRuns>, state: RunState) -> RunEnd {
-    let all: HashMap<_, _> = kept(inner, 1).await.into_iter().map(|kept| (kept.record.key.clone(), kept.record)).collect();
-    let steps = mixed().steps.iter().map(|step| super::super::StepEnd {
+async fn written_end(inner: &Arc<MemoryRuns>, plan: &Plan, state: RunState) -> RunEnd {
+    let all: HashMap<_, _> =
+        kept(inner, 1).await.into_iter().map(|kept| (kept.record.key.clone(), kept.record)).collect();
+    let steps = plan.steps.iter().map(|step| super::super::StepEnd {
         id: step.id.clone(),
         state: all.get(&StepKey { step: step.id.clone(), item: None }).map(|record| record.state.clone()),
         duration: Duration::ZERO,
@@ -186,16 +201,24 @@ async fn plain_end(inner: &Arc<MemoryRuns>, state: RunState) -> RunEnd {
     }
 }
 
+/// The states and results of the steps. A failure that a person told of has other words.
+fn states(end: &RunEnd) -> Vec<(&'static str, Option<ResultText>)> {
+    let state = |step: &super::super::StepEnd| match step.state.clone() {
+        Some(StepState::Done { result }) => ("done", Some(result)),
+        state => (state.as_ref().map_or("none", StepState::name), None),
+    };
+    end.steps.iter().map(state).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_dies_after_any_commit_goes_on_and_does_nothing_twice() {
-    let straight = through(&echo(), &Arc::default(), usize::MAX, Then::Never).await;
+    let straight = through(&echo(), &Arc::default(), &mixed(), usize::MAX, Then::Never).await;
     assert_eq!(straight.state, RunState::Completed);
-    let states = |end: &RunEnd| end.steps.iter().map(|step| step.state.clone()).collect::<Vec<_>>();
     for then in [Then::Never, Then::Silent] {
-        // Each process of the run dies after as many commits; one that dies at once must at least have written something.
-        for every in usize::from(then == Then::Never)..40 {
+        // Each process of the run dies after as many commits. One that always died at the first could never make a call.
+        for every in 1..40 {
             let (stage, inner) = (echo(), Arc::new(MemoryRuns::default()));
-            let end = through(&stage, &inner, every, then).await;
+            let end = through(&stage, &inner, &mixed(), every, then).await;
             assert_eq!((end.state, states(&end)), (RunState::Completed, states(&straight)), "{then:?} {every}");
             let mut once: Vec<_> = stage.ended();
             once.retain(|key| ["b", "c", "list", "maybe", "last"].iter().any(|step| key.contains(&format!(":{step}"))));
@@ -212,7 +235,7 @@ async fn a_store_that_is_away_for_a_while_is_waited_for() {
     for after in 0..12 {
         let stage = echo();
         let store = Frail::over(&Arc::default(), after, Then::Refuse(4));
-        let end = until_the_end(&stage, &store, true).await.expect("it comes to its end");
+        let end = until_the_end(&stage, &store, &mixed(), true).await.expect("it comes to its end");
         assert_eq!(end.state, RunState::Completed, "{after}");
     }
 }
@@ -251,4 +274,51 @@ async fn who_was_overtaken_stops_at_once_and_calls_nothing_more() {
     assert!(matches!(fault, Fault::Store { error: RunError::Overtaken, .. }), "{fault}");
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(stage.made(), [format!("{}:a", run_id(1))]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_plan_that_dies_again_and_again_ends_as_if_it_had_not(
+        shapes in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>(), 0..4_u8, prop::option::weighted(0.3, 0..5_usize)),
+            1..10,
+        ),
+        every in 1..12_usize,
+        silent in any::<bool>(),
+        wide in 1..5_usize,
+    ) {
+        let build = |(n, (one, other, once, end, items)): (usize, &(prop::sample::Index, prop::sample::Index, bool, u8, Option<usize>))| {
+            let mut needs: Vec<usize> = [one, other].iter().filter(|_| n > 0).map(|need| need.index(n)).collect();
+            needs.sort_unstable();
+            needs.dedup();
+            let tool = format!("{}.{}", if *once { "once" } else { "free" }, if *end == 0 { "fail" } else { "t" });
+            let mut step = step(&format!("s{n}"), &tool, &needs);
+            if let Some(items) = items {
+                step = each(step, *items, None);
+            }
+            if *end == 1 {
+                step.criticality = Criticality::Optional;
+            }
+            step
+        };
+        let mut whole = plan(shapes.iter().enumerate().map(build).collect());
+        whole.concurrency = wide;
+        super::random::virtually(async {
+            let straight = through(&echo(), &Arc::default(), &whole, usize::MAX, Then::Never).await;
+            let (stage, inner) = (echo(), Arc::new(MemoryRuns::default()));
+            let end = through(&stage, &inner, &whole, every, if silent { Then::Silent } else { Then::Never }).await;
+            assert_eq!((end.state, states(&end)), (straight.state, states(&straight)));
+            let once = |key: &String| {
+                let id = key.split_once(':').expect("a derived key").1.split('[').next().expect("a step");
+                whole.steps.iter().any(|step| *step.id == *id && step.tool.starts_with("once"))
+            };
+            let mut done: Vec<_> = stage.ended().into_iter().filter(once).collect();
+            let all = done.len();
+            done.sort();
+            done.dedup();
+            assert_eq!(done.len(), all, "nothing is done twice");
+        });
+    }
 }

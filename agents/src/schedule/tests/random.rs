@@ -23,8 +23,7 @@ fn shape() -> impl Strategy<Value = Shape> {
         1 => Just(Act::Ask),
         1 => Just(Act::Hang),
     ];
-    let criticality =
-        prop_oneof![4 => Just(Criticality::Required), 2 => Just(Criticality::Optional), 1 => Just(Criticality::Critical)];
+    let criticality = prop_oneof![4 => Just(Criticality::Required), 2 => Just(Criticality::Optional), 1 => Just(Criticality::Critical)];
     (
         prop::collection::vec(any::<prop::sample::Index>(), 0..3),
         0..3_usize,
@@ -35,12 +34,19 @@ fn shape() -> impl Strategy<Value = Shape> {
         criticality,
         any::<bool>(),
     )
-        .prop_map(|(needs, tool, once, act, span, items, criticality, timeout)| {
-            Shape { needs, tool, once, act, span, items, criticality, timeout }
+        .prop_map(|(needs, tool, once, act, span, items, criticality, timeout)| Shape {
+            needs,
+            tool,
+            once,
+            act,
+            span,
+            items,
+            criticality,
+            timeout,
         })
 }
 
-pub(super) fn shaped(shapes: &[Shape]) -> Vec<Step> {
+fn shaped(shapes: &[Shape]) -> Vec<Step> {
     let build = |(n, shape): (usize, &Shape)| {
         let mut needs: Vec<usize> = shape.needs.iter().filter(|_| n > 0).map(|need| need.index(n)).collect();
         needs.sort_unstable();
@@ -64,7 +70,7 @@ fn place(key: &str) -> (usize, usize) {
     (run, rest.split('[').next().expect("a step").parse().expect("a number"))
 }
 
-fn virtually<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn virtually<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

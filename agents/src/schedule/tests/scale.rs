@@ -16,11 +16,15 @@ async fn the_batch_of_the_field_takes_hardly_longer_than_it_must() {
     }
 }
 
+type Shape = fn(usize) -> Vec<Step>;
+
 #[tokio::test]
 async fn a_hundred_thousand_steps_cost_as_much_each_as_a_few() {
-    let shapes: [(&str, fn(usize) -> Vec<Step>); 3] = [
+    let shapes: [(&str, Shape); 3] = [
         ("wide", |n| (0..n).map(|n| step(&n.to_string(), "t.t", &[])).collect()),
-        ("chain", |n| (0..n).map(|n| step(&n.to_string(), "t.t", &n.checked_sub(1).into_iter().collect::<Vec<_>>())).collect()),
+        ("chain", |n| {
+            (0..n).map(|n| step(&n.to_string(), "t.t", &n.checked_sub(1).into_iter().collect::<Vec<_>>())).collect()
+        }),
         ("list", |n| vec![each(step("l", "t.t", &[]), n, None)]),
     ];
     for (name, shape) in shapes {
