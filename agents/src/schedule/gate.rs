@@ -331,11 +331,22 @@ impl State {
 
     /// Lets the first of those that wait for a place try again, where there is room.
     fn wake(&mut self, place: u64) {
-        let Some(found) = self.places.get_mut(&place) else { return };
-        if found.taken < found.size
-            && let Some(turn) = found.parked.pop_first()
-        {
-            self.line_up(turn.2, Some(place));
+        while let Some(found) = self.places.get_mut(&place) {
+            if found.taken >= found.size {
+                return;
+            }
+            let Some(turn) = found.parked.pop_first() else { return };
+            let line = turn.2;
+            let member = self.line(line).member;
+            let given = self.members.get(&member).map_or(0, |turns| turns.given);
+            if given <= turn.0 {
+                self.line_up(line, Some(place));
+                return;
+            }
+            // Its run was given calls of other tools since it was parked: its turn comes later.
+            let turn = (given, self.next(), line);
+            self.line(line).at = At::Parked { turn, place };
+            self.at(place).parked.insert(turn);
         }
     }
 
@@ -378,6 +389,99 @@ impl State {
             for place in places {
                 self.let_go(place);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Whether a call waits although everything that it needs a place in has one.
+    fn sleeps(gate: &Gate) -> bool {
+        let state = gate.lock();
+        assert!(state.places.values().all(|place| place.taken <= place.size), "no bound is exceeded");
+        let free = |place: &u64| state.places[place].taken < state.places[place].size;
+        state.lines.values().any(|line| line.waiting > 0 && line.places.iter().all(free))
+    }
+
+    proptest! {
+        #[test]
+        fn no_call_waits_that_could_begin_and_none_is_lost(
+            (total, per_tenant, per_agent, per_tool) in (1..5_usize, 1..4_usize, 1..4_usize, 1..3_usize),
+            widths in prop::collection::vec(1..4_usize, 1..8),
+            steps in prop::collection::vec((0..5_u8, any::<prop::sample::Index>(), 0..3_usize), 1..200),
+        ) {
+            let gate = Gate::new(Bounds { total, per_tenant, per_agent, per_tool });
+            let tools: Vec<Arc<str>> = ["t", "u", "v"].map(Arc::from).to_vec();
+            let join = |(n, width): (usize, &usize)| {
+                let tenant = Tenant(["a", "b"][n % 2].into());
+                (gate.join::<usize>(&tenant, ["x", "y"][n / 2 % 2], *width), 0)
+            };
+            let mut members: Vec<_> = widths.iter().enumerate().map(join).collect();
+            let mut held = Vec::new();
+            for (n, (what, which, tool)) in steps.into_iter().enumerate() {
+                match what {
+                    0..2 if !members.is_empty() => {
+                        let (member, waiting) = which.get_mut(&mut members);
+                        member.ask(&tools[tool], n);
+                        *waiting += 1;
+                    }
+                    2 if !held.is_empty() => drop(held.swap_remove(which.index(held.len()))),
+                    3 if tool == 0 && !members.is_empty() => {
+                        let (member, waiting) = which.get_mut(&mut members);
+                        member.clear();
+                        *waiting = 0;
+                    }
+                    4 if tool == 0 && members.len() > 1 => drop(members.swap_remove(which.index(members.len()))),
+                    _ => {}
+                }
+                for (member, waiting) in &mut members {
+                    for (_, permit) in member.granted() {
+                        *waiting -= 1;
+                        held.push(permit);
+                    }
+                }
+                prop_assert!(!sleeps(&gate));
+            }
+            // As long as calls come back, everything that waits gets its turn.
+            while !held.is_empty() {
+                held.clear();
+                for (member, waiting) in &mut members {
+                    for (_, permit) in member.granted() {
+                        *waiting -= 1;
+                        held.push(permit);
+                    }
+                }
+            }
+            prop_assert!(members.iter().all(|(member, waiting)| *waiting == 0 && member.is_empty()));
+            drop(members);
+            prop_assert_eq!(gate.remembered(), 0);
+        }
+    }
+
+    #[test]
+    fn runs_that_want_the_same_are_served_in_turn() {
+        let gate = Gate::new(Bounds { total: 1, ..Bounds::default() });
+        let (tool, other): (Arc<str>, Arc<str>) = ("t".into(), "u".into());
+        let mut members: Vec<_> = (0..3).map(|n| gate.join(&Tenant::default(), &n.to_string(), 100)).collect();
+        for (n, member) in members.iter_mut().enumerate() {
+            for _ in 0..20 {
+                member.ask(&tool, n);
+                // Two tools are no second turn.
+                if n == 0 {
+                    member.ask(&other, n);
+                }
+            }
+        }
+        let mut served = [0_usize; 3];
+        for _ in 0..45 {
+            let granted: Vec<_> = members.iter_mut().flat_map(Member::granted).collect();
+            assert_eq!(granted.len(), 1);
+            served[granted[0].0] += 1;
+            assert!(served.iter().max().expect("three") - served.iter().min().expect("three") <= 2, "{served:?}");
         }
     }
 }

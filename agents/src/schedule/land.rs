@@ -142,7 +142,8 @@ impl Driver {
         self.tell(Happening::StepEnded { key: &record.key, state: record.state.name(), counts: self.counts });
         self.nodes[step].end = Some(record);
         let nothing = self.nodes[step].gives_nothing(&self.plan.steps[step]);
-        for next in self.graph.needing(step) {
+        // The last one first, because the list is worked off from its end.
+        for next in self.graph.needing(step).iter().rev() {
             let node = &mut self.nodes[*next];
             node.left -= 1;
             if nothing && node.blocked.is_none() {

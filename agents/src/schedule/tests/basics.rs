@@ -150,3 +150,76 @@ async fn a_deadline_and_a_budget_end_a_run_with_their_reason() {
     dear.budget.calls = Some(11);
     assert_eq!(run(&stage, dear).await.state, RunState::Completed, "a budget that just suffices suffices");
 }
+
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl crate::schedule::Watch for Notes {
+    fn happened(&self, _: RunId, what: crate::schedule::Happening<'_>) {
+        use crate::schedule::Happening;
+        let note = match what {
+            Happening::StepStarted { key, counts } => format!("{key} starts, {} under way", counts.under_way),
+            Happening::StepEvent { key, .. } => format!("{key} says something"),
+            Happening::StepEnded { key, state, counts } => format!("{key} {state}, {} done", counts.done),
+            Happening::Waiting { key, counts, .. } => format!("{key} asks, {} waiting", counts.waiting),
+            Happening::RunEnded { state, .. } => state.name().to_owned(),
+        };
+        self.0.lock().expect("free").push(note);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_sees_every_step_begin_and_end_once() {
+    let notes = Arc::new(Notes::default());
+    let scheduler = Scheduler::new(Settings {
+        toolbox: Stage::new(by_tool),
+        directory: Arc::new(Cards),
+        runs: Arc::new(MemoryRuns::default()),
+        clock: Arc::new(Wall(Instant::now())),
+        bounds: WIDE,
+        ids: Arc::new(|| CallId(7)),
+        watch: notes.clone(),
+    });
+    let steps = vec![step("a", "once.echo", &[]), step("b", "t.ask", &[0]), each(step("c", "t.one", &[0]), 1, None)];
+    start(&scheduler, 1, plan(steps), who("a", "x")).await.ended().await.expect("the store answers");
+    assert_eq!(
+        *notes.0.lock().expect("free"),
+        [
+            "a starts, 1 under way",
+            "a done, 1 done",
+            "b starts, 1 under way",
+            "c[0] starts, 2 under way",
+            "b asks, 1 waiting",
+            "c[0] done, 1 done",
+            "c done, 2 done",
+            "waiting",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_runs_on_many_threads_all_end_within_their_bounds() {
+    let stage = Stage::new(|_| ok());
+    let bounds = Bounds { total: 5, per_tenant: 4, per_agent: 3, per_tool: 2 };
+    let scheduler = scheduler(&stage, Arc::new(MemoryRuns::default()), bounds);
+    let mut handles = Vec::new();
+    for n in 0..40_u64 {
+        let steps = vec![
+            each(step("a", "t.one", &[]), 20, None),
+            each(step("b", "once.two", &[]), 20, Some(2)),
+            step("c", "t.three", &[0, 1]),
+        ];
+        handles.push(start(&scheduler, n, plan(steps), who(if n % 2 == 0 { "a" } else { "b" }, "x")).await);
+    }
+    for (n, handle) in handles.into_iter().enumerate() {
+        if n % 7 == 6 {
+            handle.cancel();
+        }
+        let end = handle.ended().await.expect("the store answers");
+        assert!(end.state == RunState::Completed || n % 7 == 6);
+    }
+    for (name, bound) in [("total", 5), ("tenant a", 4), ("agent b/x", 3), ("tool t.one", 2)] {
+        assert!(stage.most(name) <= bound, "{name}");
+    }
+    assert_eq!(scheduler.shared.gate.remembered(), 0);
+}

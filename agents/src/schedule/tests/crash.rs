@@ -151,11 +151,13 @@ async fn until_the_end(stage: &Arc<Stage>, store: &Arc<Frail>, plan: &Plan, fres
 }
 
 /// Goes on as a person would who can look what took place.
-async fn through(stage: &Arc<Stage>, inner: &Arc<MemoryRuns>, plan: &Plan, every: usize, then: Then) -> RunEnd {
+/// The first process may commit as often as the first number says, each further one as the second says.
+async fn through(stage: &Arc<Stage>, inner: &Arc<MemoryRuns>, plan: &Plan, commits: [usize; 2], then: Then) -> RunEnd {
+    let [mut left, later] = commits;
     let mut fresh = true;
     for _ in 0..200 {
-        let end = until_the_end(stage, &Frail::over(inner, every, then), plan, fresh).await;
-        fresh = false;
+        let end = until_the_end(stage, &Frail::over(inner, left, then), plan, fresh).await;
+        (fresh, left) = (false, later);
         let tenant = Tenant("a".into());
         let head = inner.head(&tenant, run_id(1)).await.expect("it is there");
         match end {
@@ -212,20 +214,25 @@ fn states(end: &RunEnd) -> Vec<(&'static str, Option<ResultText>)> {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_dies_after_any_commit_goes_on_and_does_nothing_twice() {
-    let straight = through(&echo(), &Arc::default(), &mixed(), usize::MAX, Then::Never).await;
+    let straight = through(&echo(), &Arc::default(), &mixed(), [usize::MAX; 2], Then::Never).await;
     assert_eq!(straight.state, RunState::Completed);
     for then in [Then::Never, Then::Silent] {
-        // Each process of the run dies after as many commits. One that always died at the first could never make a call.
-        for every in 1..40 {
+        // Only the first process of the run dies after so many commits, or each one does. If each died at its first commit, no
+        // call that may not be repeated could ever go out.
+        for commits in (0..40).map(|first| [first, usize::MAX]).chain((1..40).map(|each| [each; 2])) {
             let (stage, inner) = (echo(), Arc::new(MemoryRuns::default()));
-            let end = through(&stage, &inner, &mixed(), every, then).await;
-            assert_eq!((end.state, states(&end)), (RunState::Completed, states(&straight)), "{then:?} {every}");
+            let end = through(&stage, &inner, &mixed(), commits, then).await;
+            assert_eq!((end.state, states(&end)), (RunState::Completed, states(&straight)), "{then:?} {commits:?}");
             let mut once: Vec<_> = stage.ended();
             once.retain(|key| ["b", "c", "list", "maybe", "last"].iter().any(|step| key.contains(&format!(":{step}"))));
             let all = once.len();
             once.sort();
             once.dedup();
-            assert_eq!((all, once.len()), (9, 9), "{then:?} {every}: nothing is done twice, and nothing is left out");
+            assert_eq!(
+                (all, once.len()),
+                (9, 9),
+                "{then:?} {commits:?}: nothing is done twice, and nothing is left out"
+            );
         }
     }
 }
@@ -306,9 +313,9 @@ proptest! {
         let mut whole = plan(shapes.iter().enumerate().map(build).collect());
         whole.concurrency = wide;
         super::random::virtually(async {
-            let straight = through(&echo(), &Arc::default(), &whole, usize::MAX, Then::Never).await;
+            let straight = through(&echo(), &Arc::default(), &whole, [usize::MAX; 2], Then::Never).await;
             let (stage, inner) = (echo(), Arc::new(MemoryRuns::default()));
-            let end = through(&stage, &inner, &whole, every, if silent { Then::Silent } else { Then::Never }).await;
+            let end = through(&stage, &inner, &whole, [every; 2], if silent { Then::Silent } else { Then::Never }).await;
             assert_eq!((end.state, states(&end)), (straight.state, states(&straight)));
             let once = |key: &String| {
                 let id = key.split_once(':').expect("a derived key").1.split('[').next().expect("a step");
