@@ -3,6 +3,7 @@
 mod answers;
 mod basics;
 mod crash;
+mod hostile;
 mod random;
 mod scale;
 
