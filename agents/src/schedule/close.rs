@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use toolcell_core::json::quote;
-use toolcell_core::runs::{RunState, StepRecord, StepState};
-use toolcell_core::{Failure, History, ResultText};
+use toolcell_core::runs::{RunState, StepKey, StepRecord, StepState};
+use toolcell_core::{Failure, History, ResultText, UnixMillis};
 
 use super::node::{ItemState, Unit};
 use super::render::Values;
-use super::restore::bare;
 use super::run::{Driver, Stop};
 use super::{Fault, RunEnd, StepEnd, Totals};
 use crate::plan::Criticality;
@@ -135,4 +134,9 @@ impl Driver {
             makespan: self.began.elapsed(),
         }
     }
+}
+
+/// A record without a history, for what never called anything.
+fn bare(key: StepKey, state: StepState, now: UnixMillis) -> StepRecord {
+    StepRecord { key, state, started: now, duration_us: 0, history: History::default() }
 }

@@ -12,7 +12,7 @@ use toolcell_core::{Arguments, Effects, Failure, History, Kind, Limit, Limits, O
 use super::gate::Permit;
 use super::node::{Each, Held, Item, ItemState, Landed, Said, Since, ToolName, Unit};
 use super::purse::Used;
-use super::render::{self, Values, looked_at, put, read};
+use super::render::{Values, looked_at, put, read};
 use super::run::{Driver, Stop};
 use super::watch::{Happening, Relay};
 use super::{Shared, ask};
@@ -158,16 +158,12 @@ impl Driver {
         for ((unit, permit, limits), rendered) in units.into_iter().zip(rendered) {
             let since = self.now();
             self.nodes[unit.step].begun = true;
-            match rendered.and_then(|rendered| self.with_answer(unit, rendered)) {
-                Ok(Ok(rendered)) => self.send(unit, rendered, permit, limits, since),
-                Ok(Err(state)) => {
+            let ready = rendered.map_err(|failure| Box::new(self.failed(unit, failure)));
+            match ready.and_then(|rendered| self.with_answer(unit, rendered)) {
+                Ok(rendered) => self.send(unit, rendered, permit, limits, since),
+                Err(state) => {
                     self.purse.back(Used::default());
-                    self.conclude_unit(unit, state, since, History::default());
-                }
-                Err(failure) => {
-                    self.purse.back(Used::default());
-                    let state = self.failed(unit, failure);
-                    self.conclude_unit(unit, state, since, History::default());
+                    self.conclude_unit(unit, *state, since, History::default());
                 }
             }
         }
@@ -218,28 +214,22 @@ impl Driver {
         Values::behind(&self.plan, &self.input, |step| self.nodes[step].result(), templates)
     }
 
-    /// Puts what a person said into the arguments of the one call that it was said for. Inside: the question again, where
-    /// there is no place for it.
-    #[allow(clippy::type_complexity, reason = "a failure of the step, or a state in place of a call, or the call")]
-    fn with_answer(&mut self, unit: Unit, rendered: Rendered) -> Result<Result<Rendered, StepState>, Box<Failure>> {
-        let Some(said) = self.said.remove(&unit) else { return Ok(Ok(rendered)) };
-        let Said { text, question, failure } = said;
+    /// Puts what a person said into the arguments of the one call that it was said for.
+    fn with_answer(&mut self, unit: Unit, rendered: Rendered) -> Result<Rendered, Box<StepState>> {
+        let Some(said) = self.said.remove(&unit) else { return Ok(rendered) };
         let at = self.plan.steps[unit.step].answer_at.as_ref();
-        let placed = at.and_then(|at| put(rendered.arguments.as_str(), at, &text));
-        match (at, placed) {
-            (Some(_), Some(text)) => {
-                let arguments = Arguments::from_text(text)
-                    .map_err(|error| Box::new(Failure::new(Kind::InvalidArgument, error.to_string())))?;
-                Ok(Ok(Rendered { arguments, key: rendered.key }))
-            }
-            (at, _) => {
-                let why = match at {
-                    Some(at) => format!("the arguments have no place `{at}`; choose `retry`, `result` or `fail`."),
-                    None => NO_PLACE.to_owned(),
-                };
-                Ok(Err(StepState::Waiting { question: ask::again(&question, &why), failure }))
-            }
+        let placed = at.and_then(|at| put(rendered.arguments.as_str(), at, &said.text));
+        let arguments = placed.map(Arguments::from_text);
+        if let Some(Ok(arguments)) = arguments {
+            return Ok(Rendered { arguments, key: rendered.key });
         }
+        let why = match (arguments, at) {
+            (Some(Err(error)), _) => format!("{error}."),
+            (_, Some(at)) => format!("the arguments have no place `{at}`; choose `retry`, `result` or `fail`."),
+            (_, None) => NO_PLACE.to_owned(),
+        };
+        let Said { question, failure, .. } = said;
+        Err(Box::new(StepState::Waiting { question: ask::again(&question, &why), failure }))
     }
 
     fn send(&mut self, unit: Unit, rendered: Rendered, permit: Permit, budget: Option<Limits>, since: Since) {
@@ -319,32 +309,4 @@ async fn place(shared: &Arc<Shared>, call: ToolCall, timeout: Option<Duration>, 
     shared.toolbox.cancel(id);
     let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
     Outcome::unsealed(Verdict::of(Failure::limit(Limit::Time, millis)))
-}
-
-impl Values<'_> {
-    /// Arguments and key of one call, for an item where there is one.
-    fn filled(
-        &self,
-        arguments: &Template,
-        key: Option<&Template>,
-        item: Option<(&str, u32)>,
-    ) -> Result<(String, Option<String>), Box<Failure>> {
-        let item = match item {
-            Some((text, index)) => Some(render::Item { value: read(text, "the item")?, index }),
-            None => None,
-        };
-        let text = self.render(arguments, item.as_ref())?;
-        let key = match key {
-            None => None,
-            Some(key) => {
-                let text = self.render(key, item.as_ref())?;
-                // A key that renders to no string stands as its JSON text.
-                Some(match read(&text, "the key")? {
-                    Json::String(key) => key.into_owned(),
-                    _ => text.clone(),
-                })
-            }
-        };
-        Ok((text, key))
-    }
 }

@@ -20,8 +20,8 @@ pub(super) struct Values<'a> {
 
 /// The item that a step is done for.
 pub(super) struct Item<'a> {
-    pub(super) value: Json<'a>,
-    pub(super) index: u32,
+    value: Json<'a>,
+    index: u32,
 }
 
 type Rendered<T> = Result<T, Box<Failure>>;
@@ -86,6 +86,32 @@ impl<'a> Values<'a> {
                     .hint("Correct the pointer, or guard the step with `when`."),
             )
         })
+    }
+
+    /// Arguments and key of one call, for an item where there is one.
+    pub(super) fn filled(
+        &self,
+        arguments: &Template,
+        key: Option<&Template>,
+        item: Option<(&str, u32)>,
+    ) -> Result<(String, Option<String>), Box<Failure>> {
+        let item = match item {
+            Some((text, index)) => Some(Item { value: read(text, "the item")?, index }),
+            None => None,
+        };
+        let text = self.render(arguments, item.as_ref())?;
+        let key = match key {
+            None => None,
+            Some(key) => {
+                let text = self.render(key, item.as_ref())?;
+                // A key that renders to no string stands as its JSON text.
+                Some(match read(&text, "the key")? {
+                    Json::String(key) => key.into_owned(),
+                    _ => text.clone(),
+                })
+            }
+        };
+        Ok((text, key))
     }
 
     /// Writes a template as JSON text.

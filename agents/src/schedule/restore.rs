@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use toolcell_core::failure::Question;
 use toolcell_core::runs::{Answer, Answered, Kept, RunError, StepRecord, StepState};
-use toolcell_core::{Failure, History, Kind, Recovery, Then};
+use toolcell_core::{Failure, Kind, Recovery, Then};
 
 use super::node::{ItemState, Said, Unit};
 use super::purse::Used;
@@ -246,9 +246,4 @@ fn busy(kept: &[Kept]) -> Duration {
         until = until.max(to);
     }
     Duration::from_micros(busy)
-}
-
-/// A record without a history, for what never called anything.
-pub(super) fn bare(key: toolcell_core::runs::StepKey, state: StepState, now: toolcell_core::UnixMillis) -> StepRecord {
-    StepRecord { key, state, started: now, duration_us: 0, history: History::default() }
 }
