@@ -7,7 +7,9 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use toolcell_core::json::Json;
 use toolcell_core::runs::{StepKey, StepRecord, StepState};
-use toolcell_core::{Arguments, Effects, Failure, History, Kind, Limit, Limits, Outcome, RunId, ToolCall, Verdict};
+use toolcell_core::{
+    Arguments, Digest, Effects, Failure, History, Kind, Limit, Limits, Outcome, RunId, ToolCall, Verdict,
+};
 
 use super::gate::Permit;
 use super::node::{Each, Held, Item, ItemState, Landed, Said, Since, ToolName, Unit};
@@ -25,6 +27,8 @@ pub(super) const MOST_ITEMS: usize = 1_000_000;
 struct Rendered {
     arguments: Arguments,
     key: Option<String>,
+    /// What a person said that is in the arguments: it makes another call of it.
+    said: Option<Digest>,
 }
 
 /// Whether a step's call may go into its line.
@@ -191,7 +195,7 @@ impl Driver {
             let (text, key) = values.filled(arguments, key, text)?;
             let arguments = Arguments::from_text(text)
                 .map_err(|error| Box::new(Failure::new(Kind::InvalidArgument, error.to_string())))?;
-            Ok(Rendered { arguments, key })
+            Ok(Rendered { arguments, key, said: None })
         };
         let all = units.iter().flat_map(|unit| {
             let (arguments, key) = templates(unit);
@@ -221,7 +225,8 @@ impl Driver {
         let placed = at.and_then(|at| put(rendered.arguments.as_str(), at, &said.text));
         let arguments = placed.map(Arguments::from_text);
         if let Some(Ok(arguments)) = arguments {
-            return Ok(Rendered { arguments, key: rendered.key });
+            let said = Some(Digest::of(said.text.as_bytes()));
+            return Ok(Rendered { arguments, key: rendered.key, said });
         }
         let why = match (arguments, at) {
             (Some(Err(error)), _) => format!("{error}."),
@@ -242,7 +247,7 @@ impl Driver {
         call.deadline = self.deadline.map(|deadline| deadline.wall);
         call.budget = budget;
         // An attempt after a crash, or after a person's `retry`, is the same call to whoever deduplicates.
-        call.idempotency_key = Some(rendered.key.unwrap_or_else(|| derived(self.run, &key)));
+        call.idempotency_key = Some(rendered.key.unwrap_or_else(|| derived(self.run, &key, rendered.said)));
         let held = Held { call, permit, since };
         if effects.may_repeat() {
             self.go(unit, held);
@@ -294,8 +299,11 @@ pub(super) const NO_PLACE: &str =
     "the plan names no place for a spoken answer (`answer-at`); choose `retry`, `result` or `fail`.";
 
 /// The key of a call that the plan gives none.
-fn derived(run: RunId, key: &StepKey) -> String {
-    format!("{run}:{key}")
+fn derived(run: RunId, key: &StepKey, said: Option<Digest>) -> String {
+    match said {
+        Some(said) => format!("{run}:{key}:{said}"),
+        None => format!("{run}:{key}"),
+    }
 }
 
 /// Makes one call. This is the one place that knows the toolbox: layers that take a timeout for each attempt go here.

@@ -57,6 +57,10 @@ async fn a_question_pauses_its_step_and_an_answer_goes_into_one_call_only() {
 
     let end = desk.answer(key("ask", None), Answer::Say { text: "said".to_owned() }).await;
     assert_eq!((end.state, state_names(&end)), (RunState::Completed, vec!["done"; 3]));
+    let mut keys: Vec<_> = desk.stage.made().into_iter().filter(|key| key.contains(":ask")).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 3, "the call as it is, and one for each thing that was said");
     assert_eq!(desk.stage.made().iter().filter(|key| key.ends_with(":beside")).count(), 1);
 }
 
