@@ -11,7 +11,7 @@ use super::*;
 use crate::schedule::Fault;
 
 /// A store that takes so many commits and then answers no more, or refuses some.
-struct Frail {
+pub(super) struct Frail {
     inner: Arc<MemoryRuns>,
     left: AtomicUsize,
     refused: AtomicUsize,
@@ -20,7 +20,7 @@ struct Frail {
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Then {
+pub(super) enum Then {
     /// The process ends before it is written.
     Never,
     /// The process ends when it is written.
@@ -45,6 +45,8 @@ impl RunStore for Frail {
         state: Option<RunState>,
         now: UnixMillis,
     ) -> Result<(), RunError> {
+        // As long as a disk takes: what does not wait for it is found out.
+        tokio::time::sleep(Duration::from_millis(3)).await;
         let left = self.left.load(Ordering::Relaxed);
         if left > 0 {
             self.left.store(left - 1, Ordering::Relaxed);
@@ -87,7 +89,7 @@ impl RunStore for Frail {
 }
 
 impl Frail {
-    fn over(inner: &Arc<MemoryRuns>, left: usize, then: Then) -> Arc<Self> {
+    pub(super) fn over(inner: &Arc<MemoryRuns>, left: usize, then: Then) -> Arc<Self> {
         Arc::new(Self {
             inner: inner.clone(),
             left: AtomicUsize::new(left),
