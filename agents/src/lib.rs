@@ -7,3 +7,4 @@
 pub mod health;
 pub mod layers;
 pub mod plan;
+pub mod schedule;
