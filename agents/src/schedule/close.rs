@@ -89,7 +89,7 @@ impl Driver {
     fn output(&self) -> Result<ResultText, Box<Failure>> {
         if let Some(template) = &self.plan.output {
             let values = Values::behind(&self.plan, &self.input, |step| self.nodes[step].result(), [template])?;
-            return values.render(template, None).map(ResultText::new);
+            return values.render(template).map(ResultText::new);
         }
         let mut out = String::from("{");
         let last = (0..self.nodes.len()).filter(|step| self.graph.needing(*step).is_empty());

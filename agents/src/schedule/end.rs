@@ -7,7 +7,7 @@ use toolcell_core::failure::Question;
 use toolcell_core::runs::{RunError, RunState, StepKey, StepRecord, StepState};
 use toolcell_core::{History, ResultText, RunId};
 
-use super::purse::Used;
+use crate::layers::Spent;
 
 /// How a run ended, or stands until a person has answered.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub struct StepEnd {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// What was used up. A resumed run counts the calls of before that are written down, and no others.
-    pub used: Used,
+    pub used: Spent,
     /// Results that an earlier call had made.
     pub cached: u64,
     /// Calls that completed after they were changed.

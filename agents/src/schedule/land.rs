@@ -5,9 +5,9 @@ use toolcell_core::{Attempt, Failure, History, Kind, Recovery, ResultText, Then}
 
 use super::ask;
 use super::node::{ItemState, Landed, Since, Unit};
-use super::purse::Used;
 use super::run::Driver;
 use super::watch::Happening;
+use crate::layers::Spent;
 use crate::plan::Criticality;
 
 impl Driver {
@@ -17,7 +17,7 @@ impl Driver {
         drop(permit);
         self.under_way.remove(&unit);
         self.counts.under_way = self.under_way.len();
-        self.purse.back(Used::on(&outcome));
+        self.purse.back(Spent::on(&outcome));
         let mut history = outcome.history;
         self.totals.cached += u64::from(history.kept.is_some());
         let repaired = history.attempts.iter().any(|attempt| matches!(attempt.then, Then::Changed { .. }));
@@ -35,7 +35,9 @@ impl Driver {
                 let state = self.failed(unit, failure);
                 if matches!(state, StepState::Done { .. }) {
                     let (fingerprint, duration_us) = (None, since.micros());
-                    history.attempts.push(Attempt { call, kind, fingerprint, duration_us, then: Then::FellBack });
+                    let used = toolcell_core::receipt::Used::default();
+                    let then = Then::FellBack;
+                    history.attempts.push(Attempt { call, kind, fingerprint, duration_us, used, then });
                 }
                 state
             }

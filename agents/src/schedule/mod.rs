@@ -30,16 +30,16 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch as signal};
 use toolcell_core::runs::{Kept, NewRun, RunHead};
-use toolcell_core::{CallId, Clock, Directory, RunId, RunStore, Tenant, Toolbox, UnixMillis};
+use toolcell_core::{CallId, Clock, Directory, RunId, RunStore, Tenant, UnixMillis};
 
 use self::gate::Gate;
 use self::run::Driver;
+use crate::layers::Layered;
 use crate::plan::Plan;
 
 pub use self::end::{Fault, RunEnd, StartError, StepEnd, Totals};
 pub use self::gate::Bounds;
 pub use self::memory::MemoryRuns;
-pub use self::purse::Used;
 pub use self::watch::{Counts, Happening, Unwatched, Watch};
 
 /// Runs plans. Dropping it stops every run where it stands, as the end of the process would; each can be resumed.
@@ -52,7 +52,7 @@ pub struct Scheduler {
 /// What a scheduler is made of.
 pub struct Settings {
     /// Makes the calls; the layers are around it already.
-    pub toolbox: Arc<dyn Toolbox>,
+    pub toolbox: Arc<dyn Layered>,
     /// Knows what calling a tool twice does.
     pub directory: Arc<dyn Directory>,
     /// Keeps the runs.
@@ -112,7 +112,7 @@ pub struct Canceller(Arc<Cancel>);
 
 /// What runs share.
 struct Shared {
-    toolbox: Arc<dyn Toolbox>,
+    toolbox: Arc<dyn Layered>,
     directory: Arc<dyn Directory>,
     runs: Arc<dyn RunStore>,
     clock: Arc<dyn Clock>,

@@ -1,7 +1,8 @@
 //! What a run may still use up.
 
-use toolcell_core::{Limit, Limits, Outcome, Then};
+use toolcell_core::{Limit, Limits};
 
+use crate::layers::Spent;
 use crate::plan::Budget;
 
 /// A run's budget and what was used of it.
@@ -10,30 +11,7 @@ pub(super) struct Purse {
     budget: Budget,
     /// Calls that were given out and have not come back.
     out: u64,
-    pub(super) used: Used,
-}
-
-/// What was used up, attempts that failed included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Used {
-    /// Calls that were made. A result that an earlier call made costs none.
-    pub calls: u64,
-    /// Fuel, as receipts say.
-    pub fuel: u64,
-    /// HTTP requests, as receipts say.
-    pub http_requests: u64,
-}
-
-impl Used {
-    /// What an outcome cost.
-    pub(super) fn on(outcome: &Outcome) -> Self {
-        let again = outcome.history.attempts.iter().filter(|attempt| attempt.then != Then::FellBack).count() as u64;
-        if outcome.history.kept.is_some() {
-            return Self { calls: again, ..Self::default() };
-        }
-        let used = outcome.receipt.as_ref().map(|sealed| sealed.receipt.used).unwrap_or_default();
-        Self { calls: again + 1, fuel: used.fuel, http_requests: used.http_requests }
-    }
+    pub(super) used: Spent,
 }
 
 impl Purse {
@@ -50,7 +28,7 @@ impl Purse {
     /// What is used up, by its name in the plan.
     pub(super) fn take(&mut self) -> Result<Option<Limits>, &'static str> {
         let left = |budget: Option<u64>, used: u64| budget.map(|budget| budget.saturating_sub(used));
-        let Used { calls, fuel, http_requests } = self.used;
+        let Spent { calls, fuel, http_requests } = self.used;
         if left(self.budget.calls, calls.saturating_add(self.out)) == Some(0) {
             return Err("calls");
         }
@@ -71,13 +49,13 @@ impl Purse {
     }
 
     /// A call came back.
-    pub(super) fn back(&mut self, used: Used) {
+    pub(super) fn back(&mut self, used: Spent) {
         self.out = self.out.saturating_sub(1);
         self.add(used);
     }
 
     /// Something was used before.
-    pub(super) fn add(&mut self, used: Used) {
+    pub(super) fn add(&mut self, used: Spent) {
         self.used.calls = self.used.calls.saturating_add(used.calls);
         self.used.fuel = self.used.fuel.saturating_add(used.fuel);
         self.used.http_requests = self.used.http_requests.saturating_add(used.http_requests);
@@ -94,14 +72,14 @@ mod tests {
         let mut purse = Purse::new(budget);
         let left = |limits: Option<Limits>| limits.map(|limits| limits.get(Limit::Fuel));
         assert_eq!(purse.take().map(left), Ok(Some(100)));
-        purse.back(Used { calls: 2, fuel: 60, http_requests: 9 });
+        purse.back(Spent { calls: 2, fuel: 60, http_requests: 9 });
         let told = purse.take().expect("one call is left").expect("fuel is bounded");
         assert_eq!(told.get(Limit::Fuel), 40);
         assert_eq!(told.get(Limit::HttpRequests), Limit::HttpRequests.row().ceiling, "nobody bounds those");
         assert_eq!(purse.take(), Err("calls"), "one is under way");
-        purse.back(Used::default());
+        purse.back(Spent::default());
         purse.take().expect("that one was not made");
-        purse.back(Used { calls: 0, fuel: u64::MAX, http_requests: 0 });
+        purse.back(Spent { calls: 0, fuel: u64::MAX, http_requests: 0 });
         assert_eq!(purse.take(), Err("fuel"));
     }
 

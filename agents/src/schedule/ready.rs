@@ -1,27 +1,19 @@
 //! From a step whose needs have ended to the call that goes out.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
-use toolcell_core::json::Json;
 use toolcell_core::runs::{StepKey, StepRecord, StepState};
-use toolcell_core::{
-    Arguments, Digest, Effects, Failure, History, Kind, Limit, Limits, Outcome, RunId, ToolCall, Verdict,
-};
+use toolcell_core::{Arguments, Digest, Effects, Failure, History, Kind, Limits, RunId, ToolCall};
 
+use super::ask;
 use super::gate::Permit;
 use super::node::{Each, Held, Item, ItemState, Landed, Said, Since, ToolName, Unit};
-use super::purse::Used;
-use super::render::{Values, looked_at, put, read};
+use super::render::{Values, looked_at, put};
 use super::run::{Driver, Stop};
 use super::watch::{Happening, Relay};
-use super::{Shared, ask};
+use crate::layers::CallOptions;
+use crate::layers::Spent;
 use crate::plan::{ForEach, Step, Template};
-
-/// The longest list that a step may go over; the place of an item is written down with each.
-pub(super) const MOST_ITEMS: usize = 1_000_000;
 
 /// What a call is made with.
 struct Rendered {
@@ -88,8 +80,11 @@ impl Driver {
         }
         if let Some(condition) = &step.when {
             match self.values(looked_at(condition)) {
-                Ok(values) if values.holds(condition) => {}
-                Ok(_) => return Turn::Skip("its condition does not hold".to_owned()),
+                Ok(values) => match values.holds(condition) {
+                    Ok(true) => {}
+                    Ok(false) => return Turn::Skip("its condition does not hold".to_owned()),
+                    Err(failure) => return Turn::Fail(failure),
+                },
                 Err(failure) => return Turn::Fail(failure),
             }
         }
@@ -101,21 +96,11 @@ impl Driver {
 
     fn list(&self, step: &Step, list: &ForEach) -> Result<Box<Each>, Box<Failure>> {
         let values = self.values([&list.over, &step.arguments].into_iter().chain(&step.key))?;
-        let text = values.render(&list.over, None)?;
-        let what = format!("what step `{}` goes over", step.id);
-        let refused = |found: &str| {
-            let message = format!("{what} must be an array of at most {MOST_ITEMS} items, and is {found}");
-            Box::new(Failure::new(Kind::InvalidArgument, message))
-        };
-        let items = match read(&text, &what)? {
-            Json::Array(items) if items.len() <= MOST_ITEMS => items,
-            Json::Array(items) => return Err(refused(&format!("one of {}", items.len()))),
-            other => return Err(refused(other.what())),
-        };
-        let item = |item: &Json<'_>| Item { text: item.to_text().into(), state: ItemState::Open };
+        let items = values.items(list)?;
+        let item = |text: String| Item { text: text.into(), state: ItemState::Open };
         Ok(Box::new(Each {
             open: items.len(),
-            items: items.iter().map(item).collect(),
+            items: items.into_iter().map(item).collect(),
             arguments: values.bind(&step.arguments)?,
             key: step.key.as_ref().map(|key| values.bind(key)).transpose()?,
             next: 0,
@@ -154,7 +139,7 @@ impl Driver {
         for (unit, permit) in granted {
             match self.purse.take() {
                 Ok(limits) if spent.is_none() => units.push((unit, permit, limits)),
-                Ok(_) => self.purse.back(Used::default()),
+                Ok(_) => self.purse.back(Spent::default()),
                 Err(name) => spent = Some(name),
             }
         }
@@ -166,7 +151,7 @@ impl Driver {
             match ready.and_then(|rendered| self.with_answer(unit, rendered)) {
                 Ok(rendered) => self.send(unit, rendered, permit, limits, since),
                 Err(state) => {
-                    self.purse.back(Used::default());
+                    self.purse.back(Spent::default());
                     self.conclude_unit(unit, *state, since, History::default());
                 }
             }
@@ -267,10 +252,13 @@ impl Driver {
         self.counts.under_way = self.under_way.len();
         self.tell(Happening::StepStarted { key: &key, counts: self.counts });
         let relay = Relay { watch: self.shared.watch.clone(), run: self.run, key };
-        let (shared, timeout) = (self.shared.clone(), self.plan.steps[unit.step].timeout);
+        let step = &self.plan.steps[unit.step];
+        // The fallback value comes after everything else here, so that it can come before a critical step asks.
+        let options = CallOptions { criticality: step.criticality, timeout: step.timeout, fallback: None };
+        let shared = self.shared.clone();
         let landing = async move {
             let id = call.id;
-            let outcome = place(&shared, call, timeout, &relay).await;
+            let outcome = shared.toolbox.call_with(call, &options, &relay).await;
             Landed { unit, call: id, since, outcome, permit }
         };
         self.calls.push(landing.boxed());
@@ -304,17 +292,4 @@ fn derived(run: RunId, key: &StepKey, said: Option<Digest>) -> String {
         Some(said) => format!("{run}:{key}:{said}"),
         None => format!("{run}:{key}"),
     }
-}
-
-/// Makes one call. This is the one place that knows the toolbox: layers that take a timeout for each attempt go here.
-async fn place(shared: &Arc<Shared>, call: ToolCall, timeout: Option<Duration>, relay: &Relay) -> Outcome {
-    let id = call.id;
-    let mut work = shared.toolbox.call(call, relay);
-    let Some(timeout) = timeout else { return work.await };
-    if let Ok(outcome) = tokio::time::timeout(timeout, &mut work).await {
-        return outcome;
-    }
-    shared.toolbox.cancel(id);
-    let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-    Outcome::unsealed(Verdict::of(Failure::limit(Limit::Time, millis)))
 }

@@ -9,10 +9,10 @@ use toolcell_core::runs::{Answer, Answered, Kept, RunError, StepRecord, StepStat
 use toolcell_core::{Failure, Kind, Recovery, Then};
 
 use super::node::{ItemState, Said, Unit};
-use super::purse::Used;
 use super::ready::NO_PLACE;
 use super::run::{Deadline, Driver};
 use super::{StartError, ask, later};
+use crate::layers::Spent;
 
 /// What a record that does not end its step becomes when a run goes on.
 enum Next {
@@ -218,7 +218,7 @@ impl Driver {
 }
 
 /// The calls behind a record, as far as it tells.
-fn called(record: &StepRecord, is_list: bool) -> Used {
+fn called(record: &StepRecord, is_list: bool) -> Spent {
     let called = match record.state {
         StepState::Done { .. } | StepState::Failed { .. } | StepState::Waiting { .. } | StepState::Started { .. } => {
             record.key.item.is_some() || !is_list
@@ -226,7 +226,7 @@ fn called(record: &StepRecord, is_list: bool) -> Used {
         StepState::Skipped { .. } | StepState::Cancelled => false,
     };
     let before = record.history.attempts.iter().filter(|attempt| attempt.then != Then::FellBack).count() as u64;
-    Used { calls: before + u64::from(called && record.history.kept.is_none()), ..Used::default() }
+    Spent { calls: before + u64::from(called && record.history.kept.is_none()), ..Spent::default() }
 }
 
 /// How long at least one step was under way. Only that counts against a run's deadline: waiting for a person and the time

@@ -98,7 +98,8 @@ async fn a_timeout_cancels_the_call_and_a_fallback_stands_in() {
     (falls.id, falls.fallback) = ("falls".into(), Some(ResultText::new("[]".to_owned())));
     let end = run(&stage, plan(vec![slow, falls])).await;
     assert_eq!(state_names(&end), ["failed", "done"]);
-    assert_eq!(end.makespan, Duration::from_secs(9));
+    // The stage never ends a call, so each is waited for as long as one that was cancelled is given to write its receipt.
+    assert_eq!(end.makespan, Duration::from_millis(9_500));
     assert_eq!(end.steps[1].history.attempts[0].then, toolcell_core::Then::FellBack);
     assert_eq!(stage.seen.lock().expect("free").cancelled.len(), 2);
 }
@@ -172,7 +173,7 @@ impl crate::schedule::Watch for Notes {
 async fn who_watches_sees_every_step_begin_and_end_once() {
     let notes = Arc::new(Notes::default());
     let scheduler = Scheduler::new(Settings {
-        toolbox: Stage::new(by_tool),
+        toolbox: layered(Stage::new(by_tool)),
         directory: Arc::new(Cards),
         runs: Arc::new(MemoryRuns::default()),
         clock: Arc::new(Wall(Instant::now())),

@@ -24,6 +24,7 @@ use toolcell_core::{
 };
 
 use super::{Bounds, MemoryRuns, RunEnd, RunHandle, Scheduler, Settings, Start, Unwatched, Who};
+use crate::layers::{Door, Timeout};
 use crate::plan::{Budget, Criticality, ForEach, Plan, Step, Template};
 
 /// What a scripted call does.
@@ -171,12 +172,17 @@ impl Clock for Wall {
     }
 }
 
+/// The stage behind the one layer that these tests need: a step's timeout.
+fn layered(stage: Arc<Stage>) -> Arc<Timeout> {
+    Arc::new(Timeout::around(Arc::new(Door::to(stage)), Arc::new(Wall(Instant::now()))))
+}
+
 const WIDE: Bounds = Bounds { total: 10_000, per_tenant: 10_000, per_agent: 10_000, per_tool: 10_000 };
 
 fn scheduler(stage: &Arc<Stage>, runs: Arc<dyn RunStore>, bounds: Bounds) -> Scheduler {
     static IDS: AtomicU64 = AtomicU64::new(1);
     Scheduler::new(Settings {
-        toolbox: stage.clone(),
+        toolbox: layered(stage.clone()),
         directory: Arc::new(Cards),
         runs,
         clock: Arc::new(Wall(Instant::now())),
