@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "test names say what holds")]
 
 mod canary;
+mod evaluation;
 mod fuzz;
 mod host;
 mod house;
