@@ -4,6 +4,7 @@
 
 mod audit;
 mod canary;
+mod evaluation;
 mod fuzz;
 mod host;
 mod house;
