@@ -4,4 +4,6 @@
 //! knows `toolcell-core` alone: it tests without an engine, and it cannot make or widen a grant, whose constructor it
 //! cannot see. It refuses to read files, environment, terminal or wall clock, and to know of HTTP or SQL.
 
+pub mod fixes;
 pub mod plan;
+pub mod repair;
