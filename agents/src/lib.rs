@@ -4,7 +4,9 @@
 //! knows `toolcell-core` alone: it tests without an engine, and it cannot make or widen a grant, whose constructor it
 //! cannot see. It refuses to read files, environment, terminal or wall clock, and to know of HTTP or SQL.
 
+pub mod fixes;
 pub mod health;
 pub mod layers;
 pub mod plan;
+pub mod repair;
 pub mod schedule;

@@ -111,6 +111,7 @@ macro_rules! change_kinds {
 change_kinds! {
     Renamed, "renamed", "A member got the name that the schema knows.";
     Unwrapped, "unwrapped", "A value was taken out of an object or array around it.";
+    Nested, "nested", "Members were put into the object that the schema wants around them.";
     Parsed, "parsed", "A string that held JSON became the value it held.";
     Listed, "listed", "A single value became a list of one.";
     Number, "number", "A value became a number, or a number's text, without losing a digit.";

@@ -1,0 +1,339 @@
+//! The layer that repairs: rules first, then remembered fixes, and the caller's own failure where neither helped.
+//!
+//! It makes no call again that may have done something: the operator vouches for the tool, or the receipt proves that the tool never ran. It
+//! makes no call twice, and few at all. A repair that only moved the problem elsewhere is taken back: the caller gets the
+//! failure of the call that it made, with what was tried.
+
+mod cancel;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+use toolcell_core::{
+    Attempt, CallId, Card, Change, Digest, Directory, Events, Failure, History, Kind, Outcome, Recovery, Repairer,
+    Then, ToolCall, Toolbox, Verdict,
+};
+
+use self::cancel::Cancels;
+use super::{OtherTool, Proposal, other_tool, propose};
+use crate::fixes::{Ended, Learner, apply, fingerprint, ranked};
+
+/// How often rules are asked about one call. The second time is for what the first repair brought to light: text that became
+/// JSON, a tool that was found.
+pub const MAX_ROUNDS: usize = 3;
+
+/// How many remembered fixes are tried for one call.
+pub const MAX_FIXES: usize = 2;
+
+/// Repairs calls that failed by a fault of their arguments, or of their tool's name.
+pub struct Repairing {
+    inner: Arc<dyn Toolbox>,
+    directory: Arc<dyn Directory>,
+    memory: Option<Memory>,
+    seed: u64,
+    cancels: Cancels,
+}
+
+/// The fixes that a layer remembers.
+pub type Memory = Arc<Learner>;
+
+impl Repairing {
+    /// Around a toolbox, by rules alone. The ids of further attempts come from the seed and the first id.
+    pub fn around(inner: Arc<dyn Toolbox>, directory: Arc<dyn Directory>, seed: u64) -> Self {
+        Self { inner, directory, memory: None, seed, cancels: Cancels::default() }
+    }
+
+    /// The same with remembered fixes, and learning more.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Memory) -> Self {
+        self.memory = Some(memory);
+        self
+    }
+
+    /// The id of the attempt after so many.
+    fn draw(&self, first: CallId, made: usize) -> CallId {
+        let digest = Digest::of(format!("repair\n{}\n{first}\n{made}", self.seed).as_bytes());
+        CallId(digest.as_bytes()[..16].iter().fold(0, |id, byte| id << 8 | u128::from(*byte)))
+    }
+
+    fn card(&self, call: &ToolCall) -> Option<Arc<Card>> {
+        self.directory.card(&call.tool, &call.tenant).ok()
+    }
+
+    /// Whether another attempt may follow this outcome.
+    fn may_follow(&self, call: &ToolCall, outcome: &Outcome) -> bool {
+        let Some(failure) = outcome.verdict.failure() else { return false };
+        failure.recovery == Recovery::Repair
+            && (never_ran(outcome) || self.card(call).is_some_and(|card| card.effects.may_repeat()))
+    }
+
+    /// What the rules make of a failed call.
+    fn by_rule(&self, call: &ToolCall, failure: &Failure) -> Next {
+        if failure.kind == Kind::UnknownTool {
+            return match other_tool(&*self.directory, &call.tenant, &call.tool, failure) {
+                OtherTool::One(id) => {
+                    let change = Change {
+                        pointer: String::new(),
+                        kind: toolcell_core::ChangeKind::Tool,
+                        before: Some(super::engine::cut(&call.tool)),
+                        after: Some(id.clone()),
+                    };
+                    Next::Call(ToolCall { tool: id, ..call.clone() }, vec![change])
+                }
+                OtherTool::Ambiguous => Next::Hint("More than one tool could be meant; write its full id.".to_owned()),
+                OtherTool::Nothing => Next::None,
+            };
+        }
+        let Some(card) = self.card(call) else { return Next::None };
+        match propose(&card, &call.arguments, failure) {
+            Proposal::Changed { arguments, changes } => Next::Call(ToolCall { arguments, ..call.clone() }, changes),
+            Proposal::Ambiguous { pointers } => Next::Hint(format!(
+                "It was not repaired by rule: more than one thing can be meant at {}.",
+                pointers.join(", ")
+            )),
+            Proposal::Nothing { .. } => Next::None,
+        }
+    }
+}
+
+/// What follows a failure.
+enum Next {
+    /// This call, which differs by that.
+    Call(ToolCall, Vec<Change>),
+    /// Nothing, and the caller should know why.
+    Hint(String),
+    /// Nothing.
+    None,
+}
+
+/// One call on its way, with everything that was tried.
+struct Way<'a> {
+    layer: &'a Repairing,
+    events: &'a dyn Events,
+    underway: cancel::Underway<'a>,
+    first: CallId,
+    made: usize,
+    seen: HashSet<Digest>,
+    attempts: Vec<Attempt>,
+    hints: Vec<String>,
+}
+
+impl Way<'_> {
+    /// Makes a call, under the first id or a new one. Answers the outcome and how long it took.
+    async fn make(&mut self, call: &mut ToolCall) -> (Outcome, u64) {
+        if self.made > 0 {
+            call.id = self.layer.draw(self.first, self.made);
+            call.parent = Some(self.first);
+        }
+        self.made += 1;
+        let began = Instant::now();
+        let outcome = self.underway.make(&*self.layer.inner, call.clone(), self.events).await;
+        (outcome, u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether a call is made for the first time and nobody has cancelled it.
+    fn is_new(&mut self, call: &ToolCall) -> bool {
+        let name = format!("{}\n{}", call.tool, call.arguments.digest());
+        self.seen.insert(Digest::of(name.as_bytes())) && !self.underway.is_cancelled()
+    }
+
+    /// Writes down that an attempt failed, and what was done about it.
+    fn failed(&mut self, call: &ToolCall, outcome: &mut Outcome, took: u64, by: Repairer, changes: Vec<Change>) {
+        let Some(failure) = outcome.verdict.failure() else { return };
+        let fingerprint = self.layer.card(call).map(|card| fingerprint(&card, failure));
+        let attempt = Attempt {
+            call: call.id,
+            kind: failure.kind,
+            fingerprint,
+            duration_us: took,
+            then: Then::Changed { by, changes },
+        };
+        self.attempts.append(&mut std::mem::take(&mut outcome.history.attempts));
+        self.attempts.push(attempt);
+    }
+
+    /// The outcome with the attempts before it.
+    fn end(mut self, mut outcome: Outcome) -> Outcome {
+        let History { attempts, kept } = std::mem::take(&mut outcome.history);
+        self.attempts.extend(attempts);
+        if let Some(failure) = failure_of(&mut outcome.verdict) {
+            failure.hints.append(&mut self.hints);
+        }
+        Outcome { history: History { attempts: self.attempts, kept }, ..outcome }
+    }
+}
+
+#[async_trait]
+impl Toolbox for Repairing {
+    async fn call(&self, mut call: ToolCall, events: &dyn Events) -> Outcome {
+        let underway = self.cancels.enter(call.id);
+        let (first, seen) = (call.id, HashSet::new());
+        let mut way =
+            Way { layer: self, events, underway, first, made: 0, seen, attempts: Vec::new(), hints: Vec::new() };
+        way.is_new(&call);
+        let (mut outcome, mut took) = way.make(&mut call).await;
+        if outcome.verdict.failure().is_none() {
+            self.completed(&call).await;
+            return way.end(outcome);
+        }
+        if !self.may_follow(&call, &outcome) {
+            return way.end(outcome);
+        }
+        let original = (call.clone(), outcome.clone(), took);
+        let mut repeatable = true;
+        for _ in 0..MAX_ROUNDS {
+            let Some(failure) = outcome.verdict.failure().cloned() else { break };
+            let (mut next, changes) = match self.by_rule(&call, &failure) {
+                Next::Call(next, changes) => (next, changes),
+                Next::Hint(hint) => {
+                    way.hints.push(hint);
+                    break;
+                }
+                Next::None => break,
+            };
+            if !way.is_new(&next) {
+                break;
+            }
+            key_for(&mut next, &outcome);
+            way.failed(&call, &mut outcome, took, Repairer::Rule, changes.clone());
+            let (after, span) = way.make(&mut next).await;
+            let Some(new) = after.verdict.failure() else { return way.end(after) };
+            if !about_the_call(new) {
+                // The arguments were accepted: this is how the call really ended.
+                return way.end(after);
+            }
+            repeatable = self.may_follow(&next, &after);
+            let onward = repeatable && goes_on(&failure, &changes, new);
+            way.hints.push(tried("a rule", &changes));
+            if !onward {
+                break;
+            }
+            (call, outcome, took) = (next, after, span);
+        }
+        let (call, mut outcome, took) = original;
+        if repeatable && let Some(completed) = self.by_memory(&mut way, &call, &mut outcome, took).await {
+            return way.end(completed);
+        }
+        if let (Some(memory), Some(failure)) = (&self.memory, outcome.verdict.failure())
+            && let Some(card) = self.card(&call)
+        {
+            memory.failed(&card, &call, failure);
+        }
+        outcome.history.attempts.clear();
+        way.end(outcome)
+    }
+
+    /// By the first id, whichever attempt is running.
+    fn cancel(&self, call: CallId) -> bool {
+        self.cancels.cancel(call) || self.inner.cancel(call)
+    }
+}
+
+impl Repairing {
+    /// Tries the best remembered fixes on the call as it came. Answers the outcome of the one that worked.
+    async fn by_memory(&self, way: &mut Way<'_>, call: &ToolCall, outcome: &mut Outcome, took: u64) -> Option<Outcome> {
+        let memory = self.memory.as_ref()?;
+        let card = self.card(call).filter(|card| !card.secrets)?;
+        let failure = outcome.verdict.failure()?.clone();
+        // A store that does not answer costs the caller nothing but the fix.
+        let fixes = memory.store().find(&call.tenant, fingerprint(&card, &failure)).await.ok()?;
+        let mut tries = 0;
+        for fix in ranked(fixes) {
+            if tries == MAX_FIXES || fix.tenant != call.tenant {
+                break;
+            }
+            let Some((arguments, changes)) = apply(&card, &call.arguments, &failure, &fix.edits) else { continue };
+            let mut next = ToolCall { arguments, ..call.clone() };
+            if !way.is_new(&next) {
+                continue;
+            }
+            tries += 1;
+            key_for(&mut next, outcome);
+            way.failed(call, outcome, took, Repairer::Memory, changes.clone());
+            let (after, _) = way.make(&mut next).await;
+            let ended = if after.verdict.result().is_some() { Ended::Worked } else { Ended::Failed };
+            if let Err(error) = memory.tried(&fix, ended).await {
+                tracing::debug!(detail = error.detail, "the try of a fix was not kept");
+            }
+            if ended == Ended::Worked {
+                return Some(after);
+            }
+            way.hints.push(tried("a remembered fix", &changes));
+            if !self.may_follow(&next, &after) {
+                break;
+            }
+        }
+        None
+    }
+
+    async fn completed(&self, call: &ToolCall) {
+        let (Some(memory), Some(card)) = (&self.memory, self.card(call)) else { return };
+        if let Err(error) = memory.completed(&card, call).await {
+            tracing::debug!(detail = error.detail, "a fix was not kept");
+        }
+    }
+}
+
+/// Whether the receipt proves that the tool's code never ran: the host found the fault before, and no fuel was burnt.
+fn never_ran(outcome: &Outcome) -> bool {
+    let before = outcome.verdict.failure().is_some_and(about_the_call);
+    before && outcome.receipt.as_ref().is_some_and(|sealed| sealed.receipt.used.fuel == 0)
+}
+
+/// Whether a failure is of the kinds by which a call is refused for what it says.
+fn about_the_call(failure: &Failure) -> bool {
+    matches!(failure.kind, Kind::InvalidJson | Kind::InvalidArgument | Kind::UnknownTool)
+}
+
+/// Whether a repair came nearer: what was unreadable or unknown is now read, or every problem lies where something was changed.
+fn goes_on(before: &Failure, changes: &[Change], after: &Failure) -> bool {
+    let stage = |failure: &Failure| match failure.kind {
+        Kind::UnknownTool => 0,
+        Kind::InvalidJson => 1,
+        _ => 2,
+    };
+    let inside = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+    stage(after) > stage(before)
+        || after.problems.iter().all(|problem| {
+            before.problems.iter().any(|old| inside(&problem.pointer, &old.pointer))
+                || changes.iter().any(|change| inside(&problem.pointer, &change.pointer))
+        }) && stage(after) == stage(before)
+}
+
+/// Gives a changed call a key of its own where the first may have reached whoever honours keys: another request under the same key
+/// would be refused, or answered with the first one's result.
+fn key_for(next: &mut ToolCall, before: &Outcome) {
+    if let Some(key) = &mut next.idempotency_key
+        && !never_ran(before)
+    {
+        let digest = next.arguments.digest();
+        key.push('-');
+        key.push_str(&digest.hex().as_str()[..16]);
+    }
+}
+
+fn tried(who: &str, changes: &[Change]) -> String {
+    let list: Vec<String> =
+        changes.iter().take(4).map(|change| format!("{} at {}", change.kind.name(), place(change))).collect();
+    format!("What {who} proposed was tried and did not help: {}.", list.join(", "))
+}
+
+fn place(change: &Change) -> &str {
+    if change.pointer.is_empty() { "the whole" } else { &change.pointer }
+}
+
+fn failure_of(verdict: &mut Verdict) -> Option<&mut Failure> {
+    match verdict {
+        Verdict::Completed { .. } => None,
+        Verdict::Failed { failure }
+        | Verdict::Denied { failure }
+        | Verdict::Exhausted { failure }
+        | Verdict::Trapped { failure }
+        | Verdict::Cancelled { failure } => Some(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! JSON inside a string, where the value itself is wanted.
+
+use toolcell_core::ChangeKind;
+use toolcell_core::json::{Json, parse};
+
+use super::{Rule, Site};
+use crate::repair::BOUNDS;
+use crate::repair::schema::{allows, choices};
+
+pub(super) const RULE: Rule = Rule {
+    kind: ChangeKind::Parsed,
+    name: "parsed",
+    about: "A string that holds the JSON text of an object or array becomes that value.",
+    offer,
+};
+
+fn offer(site: &Site<'_>, offers: &mut Vec<String>) {
+    let Json::String(text) = site.value else { return };
+    let wanted = |schema: &serde_json::Value| allows(schema, "object") || allows(schema, "array");
+    if container(text) && (wanted(site.schema) || choices(site.schema).iter().any(wanted)) {
+        offers.push(text.trim().to_owned());
+    }
+}
+
+/// Whether a text is a JSON object or array.
+pub(super) fn container(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with(['{', '[']) && parse(text, BOUNDS).is_ok()
+}
