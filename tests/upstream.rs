@@ -203,6 +203,8 @@ impl World {
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
+                // As the real dial does: the parts of a message must not wait for each other's acknowledgement.
+                let _ = stream.set_nodelay(true);
                 seen.connections.fetch_add(1, Ordering::SeqCst);
                 let (seen, serve, acceptor) = (seen.clone(), serve.clone(), acceptor.clone());
                 tokio::spawn(async move {
@@ -298,7 +300,9 @@ impl Dial for MapDial {
     async fn dial(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
         lock(&self.dialled).push(address);
         let server = lock(&self.servers).get(&address).copied().ok_or(io::ErrorKind::ConnectionRefused)?;
-        Ok(Box::new(TcpStream::connect(server).await?))
+        let stream = TcpStream::connect(server).await?;
+        stream.set_nodelay(true)?;
+        Ok(Box::new(stream))
     }
 }
 
