@@ -88,7 +88,7 @@ impl Ground {
         let cell = Arc::new(Cell::behind(world.door(), Arc::new(Stores::default()), &folders));
         let cards = Arc::new(Cards::of(&cell));
         let scene = Arc::<Mutex<Scene>>::default();
-        let mut ground = Self { cell, world: world, scene, truths: Vec::new(), first_party: 0, cards };
+        let mut ground = Self { cell, world, scene, truths: Vec::new(), first_party: 0, cards };
         for name in CHECKED {
             let folder = checkout().join("tools-wasm").join(name);
             let manifest = Manifest::parse(&std::fs::read(folder.join("tool.toml")).unwrap()).unwrap();

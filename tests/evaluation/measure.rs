@@ -26,17 +26,38 @@ pub(crate) struct Parts<'a> {
     pub(crate) case: &'a Case,
 }
 
+/// What the caller got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Became {
+    /// A failure.
+    Failure,
+    /// The right result, by the right arguments, in meaning.
+    Right,
+    /// The right result, by arguments that are not what was meant.
+    Luck,
+    /// Another result, by arguments that are not what was meant.
+    Invention,
+    /// Another result, by the right arguments: the tool's end of the call told something else.
+    Delusion,
+}
+
+impl Became {
+    /// Whether the caller has the right result.
+    pub(crate) fn is_recovered(self) -> bool {
+        matches!(self, Self::Right | Self::Luck)
+    }
+
+    /// Whether something was done that was not meant.
+    pub(crate) fn is_wrong(self) -> bool {
+        matches!(self, Self::Luck | Self::Invention)
+    }
+}
+
 /// What became of a case.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// The call completed with the right result.
-    pub(crate) recovered: bool,
-    /// And what completed had the right arguments, in meaning.
-    pub(crate) exact: bool,
-    /// The call completed with something else, by arguments that the caller did not send, or that it did not mean.
-    pub(crate) wrong: bool,
-    /// The call completed with another result than the right one, though nobody changed it.
-    pub(crate) fooled: bool,
+    /// What the caller got.
+    pub(crate) became: Became,
     /// How often a tool did again what may be done once.
     pub(crate) duplicates: u64,
     /// From the first failure to the right result, without the time that an upstream asked to be left alone.
@@ -92,25 +113,27 @@ fn judge(
     (began, ended): (Instant, Instant),
 ) -> Seen {
     let result: Option<Value> = outcome.verdict.result().map(|result| serde_json::from_str(result.get()).unwrap());
-    let same_result = result.as_ref() == Some(&truth.result);
     let last = calls.iter().rev().find(|call| call.completed);
     let exact = last.is_some_and(|call| {
         call.tool == truth.card.id.as_str()
             && serde_json::from_str(&call.arguments).is_ok_and(|sent| alike(&sent, &truth.arguments))
     });
-    let meant = !matches!(&case.fault, Fault::Arguments { wrong, .. } if wrong.meant == Meant::Otherwise);
-    let recovered = result.is_some() && same_result && meant;
-    let changed = matches!(case.fault, Fault::Arguments { .. });
+    let otherwise = matches!(&case.fault, Fault::Arguments { wrong, .. } if wrong.meant == Meant::Otherwise);
+    let became = match (&result, exact) {
+        (None, _) => Became::Failure,
+        (Some(_), _) if otherwise => Became::Invention,
+        (Some(result), true) if *result == truth.result => Became::Right,
+        (Some(result), false) if *result == truth.result => Became::Luck,
+        (Some(_), true) => Became::Delusion,
+        (Some(_), false) => Became::Invention,
+    };
     let duplicates = if truth.card.effects == Effects::Once { done.saturating_sub(1) } else { 0 };
     let asked: Duration = calls.iter().map(|call| call.asked).sum();
     let since = calls.iter().find(|call| !call.completed).map_or(began, |call| call.at);
     Seen {
-        recovered,
-        exact: recovered && exact,
-        wrong: result.is_some() && changed && !(recovered && exact),
-        fooled: result.is_some() && !changed && !same_result,
+        became,
         duplicates,
-        took: recovered.then(|| ended.duration_since(since).saturating_sub(asked)),
+        took: became.is_recovered().then(|| ended.duration_since(since).saturating_sub(asked)),
         asked,
         end: outcome.verdict.failure().map_or_else(|| "completed".to_owned(), ToString::to_string),
         sent: calls.last().map_or_else(String::new, |call| call.arguments.clone()),

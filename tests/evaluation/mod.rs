@@ -95,8 +95,8 @@ impl Evaluation {
         for case in all {
             let seen = measured(&evaluation.ground, &case, &|parts| parts.inner).await;
             match &case.fault {
-                _ if seen.recovered => evaluation.harmless += 1,
-                Fault::Arguments { .. } if seen.wrong => evaluation.silent += 1,
+                _ if seen.became.is_recovered() => evaluation.harmless += 1,
+                Fault::Arguments { .. } if seen.became.is_wrong() => evaluation.silent += 1,
                 _ => evaluation.cases.push(case),
             }
         }

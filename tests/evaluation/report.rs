@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::arguments::Needs;
 use super::cases::{Case, Fault};
-use super::execution::Hope;
-use super::measure::Seen;
+use super::execution::{Hope, Pattern};
+use super::measure::{Became, Seen};
 use super::split::Split;
 
 /// The goals, for what is held out as for what is not.
@@ -57,7 +57,7 @@ pub(crate) struct Row {
     pub(crate) asked_ms: u64,
 }
 
-/// Every row of one stage: all, by split, by need, by group.
+/// Every row of one stage: all, by split, by need, by pattern of what is transient, by group.
 pub(crate) fn rows(stage: &'static str, seen: &[(&Case, Seen)]) -> Vec<Row> {
     let mut rows = Vec::new();
     for part in ["arguments", "execution"] {
@@ -80,6 +80,10 @@ pub(crate) fn rows(stage: &'static str, seen: &[(&Case, Seen)]) -> Vec<Row> {
             "taught".to_owned(),
             &|case| matches!(&case.fault, Fault::Arguments { wrong, lessons } if wrong.needs == Needs::Memory && !lessons.is_empty()),
         );
+        for pattern in Pattern::ALL {
+            let is = |case: &Case| matches!(&case.fault, Fault::Execution { disturbance, hope: Hope::Transient } if disturbance.pattern == pattern);
+            add(format!("pattern {}", pattern.name()), &is);
+        }
         let mut groups: Vec<&str> = cases.iter().map(|(case, _)| case.group.as_str()).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -98,7 +102,7 @@ fn part_of(case: &Case) -> &'static str {
 }
 
 fn row(stage: &'static str, part: &'static str, of: String, cases: &[&(&Case, Seen)]) -> Row {
-    let count = |is: &dyn Fn(&Seen) -> bool| cases.iter().filter(|(_, seen)| is(seen)).count();
+    let count = |is: &dyn Fn(Became) -> bool| cases.iter().filter(|(_, seen)| is(seen.became)).count();
     let recoverable = |case: &Case| match &case.fault {
         Fault::Arguments { wrong, .. } => wrong.needs != Needs::Invention,
         Fault::Execution { hope, .. } => *hope == Hope::Transient,
@@ -115,10 +119,10 @@ fn row(stage: &'static str, part: &'static str, of: String, cases: &[&(&Case, Se
         of,
         cases: cases.len(),
         recoverable: cases.iter().filter(|(case, _)| recoverable(case)).count(),
-        recovered: count(&|seen| seen.recovered),
-        exact: count(&|seen| seen.exact),
-        wrong: count(&|seen| seen.wrong),
-        fooled: count(&|seen| seen.fooled),
+        recovered: count(&|became| became.is_recovered()),
+        exact: count(&|became| became == Became::Right),
+        wrong: count(&|became| became.is_wrong()),
+        fooled: count(&|became| became == Became::Delusion),
         duplicates: cases.iter().map(|(_, seen)| seen.duplicates).sum(),
         median_ms: at(50),
         p95_ms: at(95),
@@ -200,9 +204,9 @@ pub(crate) fn listing(seen: &[(&Case, Seen)]) -> String {
             Fault::Execution { hope, .. } => (*hope == Hope::Transient, ""),
         };
         let what = match seen {
-            Seen { wrong: true, .. } => "wrong",
+            seen if seen.became.is_wrong() => "wrong",
             Seen { duplicates: 1.., .. } => "twice",
-            Seen { recovered: false, .. } if wanted => "missed",
+            Seen { became: Became::Failure, .. } if wanted => "missed",
             _ => continue,
         };
         let (family, seed, said, sent, end) =
