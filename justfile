@@ -12,6 +12,10 @@ test:
 fuzz rounds="20":
     TOOLCELL_FUZZ_ROUNDS={{rounds}} cargo test --test toolcell fuzz:: -- --nocapture
 
+# Calls of the real tools with something wrong, all of them, and what becomes of them stage by stage.
+evaluate:
+    TOOLCELL_EVALUATION=full cargo test --test toolcell evaluation:: -- --nocapture --test-threads=1
+
 # Formatting and lints, as CI checks them.
 check:
     cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings

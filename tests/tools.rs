@@ -74,7 +74,7 @@ fn every_case_of_notify_holds() {
 }
 
 /// Tools whose cases run above.
-const CHECKED: &[&str] =
+pub(crate) const CHECKED: &[&str] =
     &["compute", "enrich", "graph", "http", "json", "leads", "notify", "postgrest", "search", "table", "websearch"];
 
 #[test]
@@ -211,14 +211,7 @@ fn check(name: &str) {
                 copy(&folder.join(&mount.host), &place);
                 policy = policy.mount(Pattern::Any, &place, &mount.guest, mount.access).unwrap();
             }
-            let rule = |allow: Allow| Rule::new(Pattern::from(name.parse::<Callee>().unwrap()), allow);
-            for (key, value) in &case.config {
-                policy = policy.rule(rule(Allow::Config { key: key.clone(), value: value.clone() }));
-            }
-            for allowed in network(case, &manifest) {
-                policy = policy.rule(rule(Allow::Network(allowed)));
-            }
-            cell.host.set_policy(policy);
+            cell.host.set_policy(granting(policy, name, case, &manifest));
             let unforeseen = upstreams(&world, case, &folder);
             let outcome = cell.call(&format!("{name}.{}", case.tool), case.arguments.get()).await;
             let mut report = |problem: &dyn std::fmt::Display| {
@@ -234,6 +227,18 @@ fn check(name: &str) {
     });
     assert!(wrong.is_empty(), "\n{wrong}");
     println!("{name}: {} cases", cases.len());
+}
+
+/// A policy that also grants the settings and the network that a case has.
+pub(crate) fn granting(mut policy: Policy, name: &str, case: &Case, manifest: &Manifest) -> Policy {
+    let rule = |allow: Allow| Rule::new(Pattern::from(name.parse::<Callee>().unwrap()), allow);
+    for (key, value) in &case.config {
+        policy = policy.rule(rule(Allow::Config { key: key.clone(), value: value.clone() }));
+    }
+    for allowed in network(case, manifest) {
+        policy = policy.rule(rule(Allow::Network(allowed)));
+    }
+    policy
 }
 
 /// What a case's call may do on the network: what the manifest asks for, at the origins that the case has.
@@ -282,7 +287,8 @@ fn upstreams(world: &World, case: &Case, folder: &Path) -> Arc<Mutex<Vec<String>
     unforeseen
 }
 
-fn compare(case: &Case, outcome: &Outcome) -> Result<(), cases::Mismatch> {
+/// Holds what came out against what the case expects.
+pub(crate) fn compare(case: &Case, outcome: &Outcome) -> Result<(), cases::Mismatch> {
     let value = outcome.verdict.result().map(|result| serde_json::from_str(result.get()).unwrap());
     let seen = match (&value, outcome.verdict.failure()) {
         (Some(value), _) => Ok(value),

@@ -203,6 +203,8 @@ impl World {
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
+                // As the real dial does: the parts of a message must not wait for each other's acknowledgement.
+                let _ = stream.set_nodelay(true);
                 seen.connections.fetch_add(1, Ordering::SeqCst);
                 let (seen, serve, acceptor) = (seen.clone(), serve.clone(), acceptor.clone());
                 tokio::spawn(async move {

@@ -31,7 +31,7 @@ pub(crate) enum Fault {
     /// The connection broke while the answer was on its way. The tool has done it.
     Reset,
     /// The host could not go on before it began.
-    HostFault,
+    Host,
     /// The tool's code broke before it did anything.
     Trap,
     /// The upstream says that it will never do this.
@@ -51,8 +51,7 @@ pub(crate) enum Fault {
 }
 
 /// On which attempts of one call it happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pattern {
     /// On the first.
     Single,
@@ -62,6 +61,20 @@ pub(crate) enum Pattern {
     Intermittent,
     /// On all.
     Persistent,
+}
+
+impl Pattern {
+    /// Every pattern.
+    pub(crate) const ALL: [Self; 4] = [Self::Single, Self::Burst, Self::Intermittent, Self::Persistent];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Burst => "burst",
+            Self::Intermittent => "intermittent",
+            Self::Persistent => "persistent",
+        }
+    }
 }
 
 /// What can be hoped for.
@@ -106,8 +119,8 @@ pub(crate) const DISTURBANCES: &[Disturbance] = &[
     Disturbance { name: "reset-single", fault: Fault::Reset, pattern: Pattern::Single },
     Disturbance { name: "reset-burst", fault: Fault::Reset, pattern: Pattern::Burst },
     Disturbance { name: "reset-intermittent", fault: Fault::Reset, pattern: Pattern::Intermittent },
-    Disturbance { name: "host-fault-single", fault: Fault::HostFault, pattern: Pattern::Single },
-    Disturbance { name: "host-fault-persistent", fault: Fault::HostFault, pattern: Pattern::Persistent },
+    Disturbance { name: "host-fault-single", fault: Fault::Host, pattern: Pattern::Single },
+    Disturbance { name: "host-fault-persistent", fault: Fault::Host, pattern: Pattern::Persistent },
     Disturbance { name: "trap-single", fault: Fault::Trap, pattern: Pattern::Single },
     Disturbance { name: "trap-persistent", fault: Fault::Trap, pattern: Pattern::Persistent },
     Disturbance { name: "refused-persistent", fault: Fault::Refused, pattern: Pattern::Persistent },
@@ -221,7 +234,7 @@ impl<T: Toolbox> Faulty<T> {
             Fault::Timeout => failed(Kind::Unavailable, "the service did not answer within 20 s"),
             Fault::Stall(_) => Outcome::unsealed(Verdict::of(Failure::limit(Limit::Time, 30_000))),
             Fault::Reset => failed(Kind::Unavailable, "the connection was reset by the service"),
-            Fault::HostFault => failed(Kind::HostFault, "the host could not write its receipt"),
+            Fault::Host => failed(Kind::HostFault, "the host could not write its receipt"),
             Fault::Trap => failed(Kind::Trap, "wasm `unreachable` instruction executed"),
             Fault::Refused => failed(Kind::Refused, "the service answered 403"),
             Fault::Fatal => failed(Kind::Fatal, "the service has ended this interface"),

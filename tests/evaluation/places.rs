@@ -27,8 +27,8 @@ pub(crate) struct Place<'a> {
 pub(crate) enum Within<'a> {
     /// An object with these members.
     Record { siblings: Vec<&'a str>, required: bool },
-    /// A list of so many.
-    List { length: usize },
+    /// A list.
+    List,
     /// The one member of an object that stands for a case.
     Case,
 }
@@ -111,7 +111,7 @@ fn walk<'a>(schema: &'a Value, value: &'a Value, pointer: &str, found: &mut Vec<
                     name: n.to_string(),
                     value: Some(item),
                     schema: inner,
-                    within: Within::List { length: items.len() },
+                    within: Within::List,
                 });
                 walk(inner, item, &at, found);
             }

@@ -19,6 +19,7 @@ use toolcell_core::{
 use self::cancel::Cancels;
 use super::{OtherTool, Proposal, other_tool, propose};
 use crate::fixes::{Ended, Learner, apply, fingerprint, ranked};
+use crate::layers::{CallOptions, Layered};
 
 /// How often rules are asked about one call. The second time is for what the first repair brought to light: text that became
 /// JSON, a tool that was found.
@@ -29,7 +30,7 @@ pub const MAX_FIXES: usize = 2;
 
 /// Repairs calls that failed by a fault of their arguments, or of their tool's name.
 pub struct Repairing {
-    inner: Arc<dyn Toolbox>,
+    inner: Arc<dyn Layered>,
     directory: Arc<dyn Directory>,
     memory: Option<Memory>,
     seed: u64,
@@ -41,7 +42,7 @@ pub type Memory = Arc<Learner>;
 
 impl Repairing {
     /// Around a toolbox, by rules alone. The ids of further attempts come from the seed and the first id.
-    pub fn around(inner: Arc<dyn Toolbox>, directory: Arc<dyn Directory>, seed: u64) -> Self {
+    pub fn around(inner: Arc<dyn Layered>, directory: Arc<dyn Directory>, seed: u64) -> Self {
         Self { inner, directory, memory: None, seed, cancels: Cancels::default() }
     }
 
@@ -111,6 +112,7 @@ enum Next {
 /// One call on its way, with everything that was tried.
 struct Way<'a> {
     layer: &'a Repairing,
+    options: &'a CallOptions,
     events: &'a dyn Events,
     underway: cancel::Underway<'a>,
     first: CallId,
@@ -129,7 +131,7 @@ impl Way<'_> {
         }
         self.made += 1;
         let began = Instant::now();
-        let outcome = self.underway.make(&*self.layer.inner, call.clone(), self.events).await;
+        let outcome = self.underway.make(&*self.layer.inner, call.clone(), self.options, self.events).await;
         (outcome, u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
@@ -148,6 +150,7 @@ impl Way<'_> {
             kind: failure.kind,
             fingerprint,
             duration_us: took,
+            used: outcome.receipt.as_ref().map(|sealed| sealed.receipt.used).unwrap_or_default(),
             then: Then::Changed { by, changes },
         };
         self.attempts.append(&mut std::mem::take(&mut outcome.history.attempts));
@@ -166,12 +169,21 @@ impl Way<'_> {
 }
 
 #[async_trait]
-impl Toolbox for Repairing {
-    async fn call(&self, mut call: ToolCall, events: &dyn Events) -> Outcome {
+impl Layered for Repairing {
+    async fn call_with(&self, mut call: ToolCall, options: &CallOptions, events: &dyn Events) -> Outcome {
         let underway = self.cancels.enter(call.id);
         let (first, seen) = (call.id, HashSet::new());
-        let mut way =
-            Way { layer: self, events, underway, first, made: 0, seen, attempts: Vec::new(), hints: Vec::new() };
+        let mut way = Way {
+            layer: self,
+            options,
+            events,
+            underway,
+            first,
+            made: 0,
+            seen,
+            attempts: Vec::new(),
+            hints: Vec::new(),
+        };
         way.is_new(&call);
         let (mut outcome, mut took) = way.make(&mut call).await;
         if outcome.verdict.failure().is_none() {
@@ -223,6 +235,13 @@ impl Toolbox for Repairing {
         }
         outcome.history.attempts.clear();
         way.end(outcome)
+    }
+}
+
+#[async_trait]
+impl Toolbox for Repairing {
+    async fn call(&self, call: ToolCall, events: &dyn Events) -> Outcome {
+        self.call_with(call, &CallOptions::default(), events).await
     }
 
     /// By the first id, whichever attempt is running.

@@ -54,7 +54,7 @@ pub(crate) struct Wrong {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Needs {
-    /// The wrong arguments and the schema say it; there is no second reading.
+    /// The wrong arguments, the schema and the failure say it; there is no second reading.
     Schema,
     /// Somebody who has seen the same mistake and its correction can know it.
     Memory,

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
-use toolcell_core::{CallId, Events, Outcome, ToolCall, Toolbox};
+use toolcell_core::{CallId, Events, Outcome, ToolCall};
+
+use crate::layers::{CallOptions, Layered};
 
 /// The calls under way, each with the wish to cancel it.
 #[derive(Debug, Default)]
@@ -51,9 +53,15 @@ impl Underway<'_> {
     }
 
     /// Makes a call inside, and cancels it where this one is cancelled. The call inside is polled first, so that the toolbox knows it.
-    pub(super) async fn make(&self, inner: &dyn Toolbox, call: ToolCall, events: &dyn Events) -> Outcome {
+    pub(super) async fn make(
+        &self,
+        inner: &dyn Layered,
+        call: ToolCall,
+        options: &CallOptions,
+        events: &dyn Events,
+    ) -> Outcome {
         let id = call.id;
-        let mut running = pin!(inner.call(call, events));
+        let mut running = pin!(inner.call_with(call, options, events));
         tokio::select! {
             biased;
             outcome = &mut running => return outcome,
