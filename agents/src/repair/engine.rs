@@ -167,7 +167,7 @@ impl Mender<'_> {
         }
         let mark = self.mark();
         let start = out.len();
-        let walked = self.walks(value, schema);
+        let walked = walks(value, schema);
         if walked {
             self.parts(value, schema, place, out);
             if !place.loose || self.work.is_spent() {
@@ -241,15 +241,6 @@ impl Mender<'_> {
             }
         }
         (found, doubtful)
-    }
-
-    /// Whether the walk can go into the parts of this value.
-    fn walks(&self, value: &Json<'_>, schema: &Value) -> bool {
-        match value {
-            Json::Object(_) => object_schema(value, schema).is_some(),
-            Json::Array(_) => schema.get("items").is_some() || schema.get("prefixItems").is_some(),
-            _ => false,
-        }
     }
 
     fn parts(&mut self, value: &Json<'_>, schema: &Value, place: &Place, out: &mut String) {
@@ -397,6 +388,15 @@ fn object_schema<'s>(value: &Json<'_>, schema: &'s Value) -> Option<&'s Value> {
     };
     // A choice of one object, such as an object or null, is that object.
     objects().find(named).or_else(|| objects().next().filter(|_| objects().nth(1).is_none()))
+}
+
+/// Whether the walk can go into the parts of this value.
+fn walks(value: &Json<'_>, schema: &Value) -> bool {
+    match value {
+        Json::Object(_) => object_schema(value, schema).is_some(),
+        Json::Array(_) => schema.get("items").is_some() || schema.get("prefixItems").is_some(),
+        _ => false,
+    }
 }
 
 /// A change at a place.

@@ -102,10 +102,10 @@ fn pointers(json: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match json {
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, item)| pointers(item, &format!("{at}/{n}"), found))
+            items.iter().enumerate().for_each(|(n, item)| pointers(item, &format!("{at}/{n}"), found));
         }
         Value::Object(members) => {
-            members.iter().for_each(|(name, value)| pointers(value, &format!("{at}/{name}"), found))
+            members.iter().for_each(|(name, value)| pointers(value, &format!("{at}/{name}"), found));
         }
         _ => {}
     }
