@@ -46,9 +46,7 @@ pub async fn export(store: &dyn FixStore, tenant: &Tenant) -> Result<String, Una
     loop {
         let page = store.list(tenant, after, PAGE).await?;
         for fix in &page {
-            out.push_str(
-                &serde_json::to_string(fix).expect("a fix is strings and numbers, which JSON can always hold"),
-            );
+            out.push_str(&line(fix));
             out.push('\n');
         }
         match page.last() {
@@ -56,6 +54,10 @@ pub async fn export(store: &dyn FixStore, tenant: &Tenant) -> Result<String, Una
             _ => return Ok(out),
         }
     }
+}
+
+fn line(fix: &Fix) -> String {
+    serde_json::to_string(fix).expect("a fix is strings and numbers, which JSON can always hold")
 }
 
 /// Adds fixes to a tenant, whoever's they were. All lines are checked before the first is added. Where they helped elsewhere is no

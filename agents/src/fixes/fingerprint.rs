@@ -1,6 +1,7 @@
 //! How a failure is recognised: by what is the same each time it happens.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use toolcell_core::json::{escaped, tokens};
 use toolcell_core::{Card, Digest, Failure};
@@ -39,7 +40,7 @@ pub fn recognise(card: &Card, failure: &Failure) -> Recognised {
     let mut source = String::new();
     for part in [card.id.as_str(), &version, failure.kind.name(), &pointer, &message] {
         // With their lengths, so that no two lists of parts are the same text.
-        source.push_str(&format!("{}:{part}\n", part.len()));
+        let _ = writeln!(source, "{}:{part}", part.len());
     }
     Recognised { digest: Digest::of(source.as_bytes()), pointer, message }
 }

@@ -18,3 +18,6 @@ pub use self::fingerprint::{MAX_MESSAGE, Recognised, fingerprint, normalised, re
 pub use self::learner::{Ended, Learner, WINDOW_MS};
 pub use self::rank::{LEAST_BOUND, Standing, TRIALS, TRUSTED_BOUND, Z, lower_bound, ranked, standing};
 pub use self::shelf::Shelf;
+
+#[cfg(test)]
+mod tests;

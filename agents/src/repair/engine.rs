@@ -21,6 +21,12 @@ pub(super) const WORK: u64 = 8_000_000;
 /// How many rules may follow each other at one value: a string that holds a list of one string that holds a number is three.
 const MAX_DEPTH: u8 = 4;
 
+/// The longest value that rules are tried on, in bytes of JSON text. Each of them reads it again.
+const MAX_VALUE: usize = 1 << 20;
+
+/// How many bytes that a rule reads count as one step of work.
+const BYTES_PER_STEP: u64 = 16;
+
 /// The longest excerpt of a value in a change, in bytes.
 const MAX_EXCERPT: usize = 120;
 
@@ -161,7 +167,7 @@ impl Mender<'_> {
         }
         let mark = self.mark();
         let start = out.len();
-        let walked = self.walks(value, schema);
+        let walked = walks(value, schema);
         if walked {
             self.parts(value, schema, place, out);
             if !place.loose || self.work.is_spent() {
@@ -206,6 +212,9 @@ impl Mender<'_> {
             return (found, doubtful);
         }
         let before = value.to_text();
+        if before.len() > MAX_VALUE {
+            return (found, doubtful);
+        }
         // The choices of a schema are read one by one, since a rule looks at one type.
         let sites = std::iter::once(schema).chain(schema::choices(schema));
         let mut tried: Vec<String> = vec![before.clone()];
@@ -214,7 +223,7 @@ impl Mender<'_> {
                 let mut offers = Vec::new();
                 (rule.offer)(&Site { value, schema: schema_of, name: place.name.as_deref() }, &mut offers);
                 for offer in offers {
-                    if tried.contains(&offer) || !self.work.step() {
+                    if tried.contains(&offer) || !self.work.take(1 + offer.len() as u64 / BYTES_PER_STEP) {
                         continue;
                     }
                     tried.push(offer.clone());
@@ -232,15 +241,6 @@ impl Mender<'_> {
             }
         }
         (found, doubtful)
-    }
-
-    /// Whether the walk can go into the parts of this value.
-    fn walks(&self, value: &Json<'_>, schema: &Value) -> bool {
-        match value {
-            Json::Object(_) => object_schema(value, schema).is_some(),
-            Json::Array(_) => schema.get("items").is_some() || schema.get("prefixItems").is_some(),
-            _ => false,
-        }
     }
 
     fn parts(&mut self, value: &Json<'_>, schema: &Value, place: &Place, out: &mut String) {
@@ -388,6 +388,15 @@ fn object_schema<'s>(value: &Json<'_>, schema: &'s Value) -> Option<&'s Value> {
     };
     // A choice of one object, such as an object or null, is that object.
     objects().find(named).or_else(|| objects().next().filter(|_| objects().nth(1).is_none()))
+}
+
+/// Whether the walk can go into the parts of this value.
+fn walks(value: &Json<'_>, schema: &Value) -> bool {
+    match value {
+        Json::Object(_) => object_schema(value, schema).is_some(),
+        Json::Array(_) => schema.get("items").is_some() || schema.get("prefixItems").is_some(),
+        _ => false,
+    }
 }
 
 /// A change at a place.

@@ -81,7 +81,7 @@ impl Repairing {
                         before: Some(super::engine::cut(&call.tool)),
                         after: Some(id.clone()),
                     };
-                    Next::Call(ToolCall { tool: id, ..call.clone() }, vec![change])
+                    Next::Call(Box::new(ToolCall { tool: id, ..call.clone() }), vec![change])
                 }
                 OtherTool::Ambiguous => Next::Hint("More than one tool could be meant; write its full id.".to_owned()),
                 OtherTool::Nothing => Next::None,
@@ -89,7 +89,9 @@ impl Repairing {
         }
         let Some(card) = self.card(call) else { return Next::None };
         match propose(&card, &call.arguments, failure) {
-            Proposal::Changed { arguments, changes } => Next::Call(ToolCall { arguments, ..call.clone() }, changes),
+            Proposal::Changed { arguments, changes } => {
+                Next::Call(Box::new(ToolCall { arguments, ..call.clone() }), changes)
+            }
             Proposal::Ambiguous { pointers } => Next::Hint(format!(
                 "It was not repaired by rule: more than one thing can be meant at {}.",
                 pointers.join(", ")
@@ -102,7 +104,7 @@ impl Repairing {
 /// What follows a failure.
 enum Next {
     /// This call, which differs by that.
-    Call(ToolCall, Vec<Change>),
+    Call(Box<ToolCall>, Vec<Change>),
     /// Nothing, and the caller should know why.
     Hint(String),
     /// Nothing.
@@ -198,7 +200,7 @@ impl Layered for Repairing {
         for _ in 0..MAX_ROUNDS {
             let Some(failure) = outcome.verdict.failure().cloned() else { break };
             let (mut next, changes) = match self.by_rule(&call, &failure) {
-                Next::Call(next, changes) => (next, changes),
+                Next::Call(next, changes) => (*next, changes),
                 Next::Hint(hint) => {
                     way.hints.push(hint);
                     break;

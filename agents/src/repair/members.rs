@@ -175,7 +175,7 @@ impl Mender<'_> {
     }
 
     /// Unknown members that hold what should stand beside them.
-    fn hoist<'m>(&mut self, object: &mut Object<'m>, place: &Place) {
+    fn hoist(&mut self, object: &mut Object<'_>, place: &Place) {
         let only = object.loose.len() == 1 && object.entries.is_empty();
         let mut at = 0;
         while let Some(Loose { name, value, place: own, order }) = object.loose.get(at).cloned() {

@@ -30,7 +30,12 @@ impl Work {
 
     /// Takes one step; false where there is none left.
     pub(super) fn step(&mut self) -> bool {
-        self.left = self.left.saturating_sub(1);
+        self.take(1)
+    }
+
+    /// Takes several steps.
+    pub(super) fn take(&mut self, steps: u64) -> bool {
+        self.left = self.left.saturating_sub(steps);
         self.left > 0
     }
 

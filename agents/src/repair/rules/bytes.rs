@@ -38,8 +38,8 @@ pub(in crate::repair) fn is_standard(text: &str) -> bool {
     let Some(values) = body.bytes().map(value).collect::<Option<Vec<u8>>>() else { return false };
     match values.len() % 4 {
         0 => true,
-        2 => values.last().is_some_and(|last| last & 0b1111 == 0),
-        3 => values.last().is_some_and(|last| last & 0b11 == 0),
+        2 => values.last().is_some_and(|last| last.trailing_zeros() >= 4),
+        3 => values.last().is_some_and(|last| last.trailing_zeros() >= 2),
         _ => false,
     }
 }

@@ -110,8 +110,7 @@ fn dates(text: &str) -> Vec<Date> {
     if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return made(&text[..4], &text[4..6], &text[6..]).into_iter().collect();
     }
-    let parts: Vec<&str> =
-        text.split(|c: char| matches!(c, '-' | '/' | '.' | ' ' | ',')).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> = text.split(['-', '/', '.', ' ', ',']).filter(|part| !part.is_empty()).collect();
     let [a, b, c] = *parts.as_slice() else { return Vec::new() };
     let short = |part: &str| (1..=2).contains(&part.len());
     match (month(a), month(b), a.len(), c.len()) {

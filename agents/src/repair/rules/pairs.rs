@@ -30,10 +30,11 @@ fn offer(site: &Site<'_>, offers: &mut Vec<String>) {
         let mut quoted = String::new();
         quote(name, &mut quoted);
         let value = value.to_text();
-        out.push_str(&match form {
+        let pair = match form {
             Form::Tuple => format!("[{quoted},{value}]"),
             Form::Record(key) => format!("{{\"{key}\":{quoted},\"value\":{value}}}"),
-        });
+        };
+        out.push_str(&pair);
     }
     out.push(']');
     offers.push(out);
