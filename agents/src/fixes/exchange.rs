@@ -32,7 +32,7 @@ pub enum ImportError {
     /// Too many lines.
     #[error("there are more than {MAX_LINES} lines; import them in parts")]
     TooMany,
-    /// The store does not answer. Fixes before this point may have been added; adding them again only raises their counts.
+    /// The store does not answer. Fixes before this point may have been added; import them again.
     #[error("fixes could not be kept")]
     Store(#[source] Unavailable),
 }
@@ -61,7 +61,8 @@ fn line(fix: &Fix) -> String {
 }
 
 /// Adds fixes to a tenant, whoever's they were. All lines are checked before the first is added. Where they helped elsewhere is no
-/// proof that they help here: they are on trial, with one try that worked. Answers how many there were.
+/// proof that they help here: they are on trial, with one try that worked. What is known here already stays as it is. Answers how many
+/// were new.
 ///
 /// # Errors
 /// [`ImportError`].
@@ -82,10 +83,16 @@ pub async fn import(store: &dyn FixStore, tenant: &Tenant, text: &str) -> Result
         check(&fix).map_err(|problem| refused(problem.to_owned()))?;
         fixes.push(Fix { tenant: tenant.clone(), tried: 1, worked: 1, ..fix });
     }
+    let mut added = 0;
     for fix in &fixes {
-        store.add(fix).await.map_err(ImportError::Store)?;
+        // What is known here already keeps its own counts: importing twice proves nothing.
+        let known = store.find(tenant, fix.fingerprint).await.map_err(ImportError::Store)?;
+        if known.iter().all(|known| known.id != fix.id) {
+            store.add(fix).await.map_err(ImportError::Store)?;
+            added += 1;
+        }
     }
-    Ok(fixes.len())
+    Ok(added)
 }
 
 fn check(fix: &Fix) -> Result<(), &'static str> {

@@ -11,6 +11,7 @@ use toolcell_core::{Arguments, ChangeKind, Clock, Effects, ResultText, Sealed, S
 
 use super::*;
 use crate::fixes::Shelf;
+use crate::layers::Door;
 use crate::repair::tests::card;
 
 /// Says what happens to arguments that fit: a failure, or none.
@@ -120,7 +121,7 @@ fn call(id: u128, arguments: &str) -> ToolCall {
 }
 
 fn around(house: &Arc<House>) -> Repairing {
-    Repairing::around(house.clone(), house.clone(), 7)
+    Repairing::around(Arc::new(Door::to(house.clone())), house.clone(), 7)
 }
 
 fn refused(pointer: &str) -> Failure {
@@ -178,7 +179,7 @@ async fn without_a_receipt_nothing_is_proven() {
         }
     }
     let house = House::new(files(Effects::Once), |_| None);
-    let layer = Repairing::around(Arc::new(Bare(house.clone())), house.clone(), 7);
+    let layer = Repairing::around(Arc::new(Door::to(Arc::new(Bare(house.clone())))), house.clone(), 7);
     assert!(layer.call(call(1, r#"{"Path":"a"}"#), &Silent).await.verdict.failure().is_some());
     assert_eq!(house.calls().len(), 1);
 }
@@ -313,7 +314,7 @@ async fn a_call_that_is_cancelled_between_two_attempts_makes_no_second() {
     }
     let house = House::new(files(Effects::ReadOnly), |_| None);
     let inner = Arc::new(Cancelling(house.clone(), Mutex::default()));
-    let layer = Arc::new(Repairing::around(inner.clone(), house.clone(), 7));
+    let layer = Arc::new(Repairing::around(Arc::new(Door::to(inner.clone())), house.clone(), 7));
     *inner.1.lock().expect("no test panics inside") = Some(Arc::downgrade(&layer));
     assert!(layer.call(call(1, r#"{"Path":"a"}"#), &Silent).await.verdict.failure().is_some());
     assert_eq!(house.calls().len(), 1);
