@@ -1,11 +1,15 @@
 //! What may be typed.
 
+mod plan;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use toolcell_core::units::{Bytes, Span};
 
 use crate::{environment, exit};
+
+pub(crate) use plan::*;
 
 /// Runs tools for AI agents that nobody has reason to trust.
 ///
@@ -38,6 +42,16 @@ pub(crate) enum Command {
     /// Runs one tool and prints its result as JSON.
     #[command(after_help = exit::TABLE, after_long_help = format!("{RUN_HELP}\n\n{}", exit::TABLE))]
     Run(RunArgs),
+    /// Runs plans: graphs of calls, in parallel, repaired where they fail, and kept where the process is not.
+    #[command(after_help = exit::TABLE, after_long_help = format!("{PLAN_HELP}\n\n{}", exit::TABLE))]
+    Plan(PlanArgs),
+    /// Answers what runs ask a person.
+    #[command(after_long_help = ANSWER_HELP)]
+    Answer(AnswerArgs),
+    /// Lists what helped against failures before, and forgets, exports or imports it.
+    Fixes(FixesArgs),
+    /// Says how calls went: scores, patterns, error budgets, and what would help.
+    Health(HealthArgs),
     /// Checks, explains or begins a policy: what tools may do.
     Policy(PolicyArgs),
     /// Shows what a tool may do and what can go wrong with it, and approves exactly that.

@@ -22,6 +22,8 @@ pub(crate) enum Exit {
     Trapped = 5,
     /// The call was cancelled.
     Cancelled = 6,
+    /// A run waits for a person.
+    Waiting = 7,
 }
 
 /// The table for help texts.
@@ -33,7 +35,8 @@ Exit codes:
   3  denied: it was not allowed
   4  exhausted: a limit was hit; the message names it
   5  trapped: the tool's code broke
-  6  cancelled";
+  6  cancelled
+  7  waiting: a run goes on when a person has answered";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

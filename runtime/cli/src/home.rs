@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use toolcell_core::{CallId, Clock, Limit, ToolId, UnixMillis};
 use toolcell_host::grant::Approval;
 use toolcell_host::{CompileLimits, Compiler, Host, Policy, PoolSize, Settings, Threads, Width};
+use toolcell_store::Store;
 
 use crate::exit::CliError;
 use crate::outside;
@@ -64,6 +65,19 @@ pub(crate) fn open(paths: &Paths, folders: &[PathBuf], policy: Policy) -> Result
             .because(&error)
             .next("Check that the home folder can be written, or set TOOLCELL_HOME to another one.")
     })
+}
+
+/// The store of runs, fixes and call records; it is made where there is none.
+pub(crate) fn store(paths: &Paths) -> Result<Store, CliError> {
+    runtime()?
+        .block_on(Store::open(&paths.store(), toolcell_store::Options::default()))
+        .map_err(|error| CliError::failed("the store of this home cannot be opened").because(&error))
+}
+
+/// The same, where there is one: who only asks makes no file.
+pub(crate) fn store_if_there(paths: &Paths) -> Result<Option<Store>, CliError> {
+    // A link that leads nowhere is there, and is refused by name.
+    paths.store().symlink_metadata().is_ok().then(|| store(paths)).transpose()
 }
 
 /// What was reviewed and approved. Where that cannot be read nothing is done: an approval that was taken back would be

@@ -10,6 +10,7 @@ mod paths;
 mod progress;
 mod terminal;
 mod wall;
+mod workbench;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,10 @@ fn main() -> ExitCode {
         Command::List(args) => commands::list::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Run(args) => commands::run::run(args),
+        Command::Plan(args) => commands::plan::run(&args),
+        Command::Answer(args) => commands::answer::run(&args),
+        Command::Fixes(args) => commands::fixes::run(&args),
+        Command::Health(args) => commands::health::run(&args),
         Command::Policy(args) => commands::policy::run(&args),
         Command::Approve(args) => commands::approve::run(&args),
         Command::Receipts(args) => commands::receipts::run(&args),

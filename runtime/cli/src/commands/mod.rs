@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod answer;
 pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod build;
@@ -7,10 +8,13 @@ pub(crate) mod compile_worker;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod fixes;
+pub(crate) mod health;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod new;
 mod pairs;
+pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod receipts;
 pub(crate) mod run;

@@ -1,0 +1,244 @@
+//! `toolcell plan run` and `resume`
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use toolcell_agents::plan::{self, Format, Plan as Steps};
+use toolcell_agents::schedule::{Fault, RunEnd, RunHandle, Start, StartError, StepEnd, Who};
+use toolcell_core::runs::{RunError, RunState, RunStore as _, StepState};
+use toolcell_core::{Arguments, Limits, RunId, Tenant, Then};
+use toolcell_host::schema::inert;
+
+use super::live::{How, Live};
+use super::stored::{self, find, steps};
+use super::{lines, text, written};
+use crate::args::{PlanResumeArgs, PlanRunArgs, Working};
+use crate::exit::{CliError, Exit};
+use crate::home;
+use crate::paths::Paths;
+use crate::terminal::{Style, err, out, say};
+use crate::wall;
+use crate::workbench::Workbench;
+
+pub(super) fn run(paths: &Paths, args: &PlanRunArgs) -> Result<Exit, CliError> {
+    let text = text(&args.file)?;
+    let input = args.input.as_deref().map(input).transpose()?;
+    let bench = open(paths, &args.working)?;
+    let checked =
+        written(&args.file, &text).and_then(|written| plan::check(&written, bench.host(), &Tenant::default()));
+    let plan = checked.map_err(|problems| {
+        let mut error = CliError::failed(format!("`{}` cannot be run", args.file.display()));
+        error.causes = lines(&problems);
+        error.next("Nothing was called. `toolcell plan check` says the same for a machine with `--json`.")
+    })?;
+    let input = input.or_else(|| plan.input.clone()).unwrap_or_else(|| "{}".into());
+    let start = Start {
+        id: RunId(home::call_id()?),
+        text: plan::canonical(&plan).into(),
+        plan: Arc::new(plan),
+        input,
+        who: Who { tenant: Tenant::default(), caller: "toolcell plan".into() },
+    };
+    bench.work(async |bench| {
+        let (id, plan) = (start.id, start.plan.clone());
+        if !args.working.quiet && !args.working.json {
+            eprintln!("{} {id}", err(Style::Dim, "run"));
+        }
+        let handle = bench.scheduler().start(start).await.map_err(|error| not_started(&error))?;
+        follow(handle, &plan, &args.working).await
+    })
+}
+
+pub(super) fn resume(paths: &Paths, args: &PlanResumeArgs) -> Result<Exit, CliError> {
+    if home::store_if_there(paths)?.is_none() {
+        return Err(stored::no_such_run());
+    }
+    let bench = open(paths, &args.working)?;
+    bench.work(async |bench| {
+        let tenant = Tenant::default();
+        let found = find(bench.store(), &tenant, &args.run).await?;
+        let unreadable = |problems| {
+            let mut error = CliError::failed("the plan of this run no longer fits the tools that are there");
+            error.causes = lines(&problems);
+            error.next("Put the tools back that it was started with, or cancel the run.")
+        };
+        let read = plan::read(&found.run.plan, Format::Json);
+        let plan = read.and_then(|written| plan::check(&written, bench.host(), &tenant)).map_err(unreadable)?;
+        let plan = Arc::new(plan);
+        let head = bench.store().claim(&tenant, found.run.id).await.map_err(|error| stored::unusable(&error))?;
+        let kept = steps(bench.store(), head.run.id).await?;
+        let handle = bench.scheduler().resume(head, kept, plan.clone()).map_err(|error| not_started(&error))?;
+        follow(handle, &plan, &args.working).await
+    })
+}
+
+/// Opens everything that a run needs, behind the second wall.
+fn open(paths: &Paths, working: &Working) -> Result<Workbench, CliError> {
+    let policy = home::policy(paths, working.allowed.policy.as_deref())?;
+    let mut around = wall::Plan::over(paths).mounts(&policy).secrets(&policy);
+    for folder in &working.folders.tools {
+        around = around.read(folder);
+    }
+    around.raise()?;
+    let how = match (working.quiet, working.json) {
+        (_, true) => How::Json,
+        (true, false) => How::Quiet,
+        (false, false) => How::Person,
+    };
+    let layers = if working.plain { crate::workbench::Layers::None } else { crate::workbench::Layers::All };
+    Workbench::open(paths, &working.folders.tools, policy, layers, Arc::new(Live::new(how)))
+}
+
+/// Waits for a run, and says how it ended.
+async fn follow(handle: RunHandle, plan: &Steps, working: &Working) -> Result<Exit, CliError> {
+    let id = handle.id();
+    let ended = tokio::select! {
+        ended = handle.ended() => ended,
+        // Where the process ends, the run does not: what was written down is there when it goes on.
+        _ = tokio::signal::ctrl_c() => {
+            return Err(CliError { exit: Exit::Cancelled, ..CliError::failed("stopped; the run is kept") }
+                .next(format!("`toolcell plan resume {id}` goes on with it, `toolcell plan cancel {id}` ends it.")));
+        }
+    };
+    let end = ended.map_err(|fault| stopped(id, &fault))?;
+    if working.json {
+        say(&end_json(&end).to_string());
+    } else {
+        tell(&end, plan);
+    }
+    Ok(match end.state {
+        RunState::Completed => Exit::Ok,
+        RunState::Waiting => Exit::Waiting,
+        RunState::Cancelled => Exit::Cancelled,
+        RunState::Failed | RunState::Running => Exit::Failed,
+    })
+}
+
+fn tell(end: &RunEnd, plan: &Steps) {
+    for (step, told) in end.steps.iter().zip(&plan.steps) {
+        if let Some(StepState::Failed { failure }) = &step.state {
+            let name = inert(&step.id, 80);
+            eprintln!("{} {name} ({}): {}", err(Style::Bad, "failed"), told.tool, inert(&failure.to_string(), 800));
+            for problem in failure.problems.iter().take(8) {
+                eprintln!("  {}", inert(&problem.to_string(), 400));
+            }
+            for hint in failure.hints.iter().take(4) {
+                eprintln!("  {} {}", err(Style::Name, "hint:"), inert(hint, 400));
+            }
+        }
+        for line in repairs(step) {
+            eprintln!("{} {line}", err(Style::Warn, "repaired"));
+        }
+    }
+    let (totals, ms) = (end.totals, end.makespan.as_millis());
+    let mut told = format!("{} calls in {ms} ms", totals.used.calls);
+    for (many, what) in
+        [(totals.cached, "results kept from before"), (totals.repaired, "repaired"), (totals.retried, "tried again")]
+    {
+        if many > 0 {
+            told = format!("{told}, {many} {what}");
+        }
+    }
+    eprintln!("{} {told}", stored::shown(end.state));
+    if let Some(because) = &end.because {
+        eprintln!("  {} {}", err(Style::Dim, "because"), inert(because, 800));
+    }
+    if let Some(output) = &end.output {
+        say(output.get());
+    }
+    if end.state == RunState::Waiting {
+        for (key, question) in end.questions.iter().take(20) {
+            let key = out(Style::Name, &inert(&key.to_string(), 120));
+            eprintln!("  {key} {}", inert(&question.text, 800));
+        }
+        stored::tell_how_to_answer(end.run);
+    }
+}
+
+/// What was changed of a step's call, one line for each change.
+fn repairs(step: &StepEnd) -> Vec<String> {
+    let changed = step.history.attempts.iter().filter_map(|attempt| match &attempt.then {
+        Then::Changed { by, changes } => Some((by, changes)),
+        _ => None,
+    });
+    changed
+        .flat_map(|(by, changes)| changes.iter().map(move |change| (by, change)))
+        .take(20)
+        .map(|(by, change)| {
+            let by = serde_json::to_value(by).ok().and_then(|by| by.as_str().map(str::to_owned)).unwrap_or_default();
+            let place = if change.pointer.is_empty() { "(the whole)" } else { &change.pointer };
+            let show = |value: &Option<String>| value.as_deref().unwrap_or("nothing").to_owned();
+            let text = format!(
+                "{} by {by}: {place} {}: {} -> {}",
+                step.id,
+                change.kind.name(),
+                show(&change.before),
+                show(&change.after)
+            );
+            inert(&text, 600)
+        })
+        .collect()
+}
+
+fn end_json(end: &RunEnd) -> Value {
+    let output =
+        end.output.as_ref().and_then(|output| serde_json::value::RawValue::from_string(output.get().into()).ok());
+    let steps = end.steps.iter().map(|step| {
+        json!({
+            "id": &*step.id,
+            "state": step.state.as_ref().map_or("not-begun", StepState::name),
+            "result": step.state,
+            "duration_ms": u64::try_from(step.duration.as_millis()).unwrap_or(u64::MAX),
+            "history": step.history,
+        })
+    });
+    let questions = end
+        .questions
+        .iter()
+        .map(|(key, question)| json!({ "step": &*key.step, "item": key.item, "question": question }));
+    let totals = end.totals;
+    json!({
+        "event": "ended",
+        "run": end.run,
+        "state": end.state,
+        "because": end.because,
+        "steps": steps.collect::<Vec<_>>(),
+        "questions": questions.collect::<Vec<_>>(),
+        "output": output,
+        "totals": {
+            "calls": totals.used.calls, "fuel": totals.used.fuel, "http_requests": totals.used.http_requests,
+            "cached": totals.cached, "repaired": totals.repaired, "retried": totals.retried,
+        },
+        "makespan_ms": u64::try_from(end.makespan.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// The input: JSON, or a file of it.
+fn input(given: &str) -> Result<Arc<str>, CliError> {
+    let no = |error: &dyn std::error::Error| CliError::usage("the input is no JSON").because(error);
+    let bytes = match given.strip_prefix('@') {
+        Some(file) => std::fs::read(Path::new(file))
+            .map_err(|error| CliError::failed(format!("cannot read the input from `{file}`")).because(&error))?,
+        None => given.as_bytes().to_vec(),
+    };
+    let arguments = Arguments::from_bytes(&bytes).map_err(|error| no(&error))?;
+    let json = arguments.parse(&Limits::ceiling()).map_err(|error| no(&error))?;
+    Ok(json.to_text().into())
+}
+
+fn not_started(error: &StartError) -> CliError {
+    match error {
+        StartError::Ended(state) => CliError::failed(format!("the run has ended: it is {}", state.name()))
+            .next("`toolcell plan show RUN` shows its results."),
+        error => CliError::failed("the run was not started").because(error),
+    }
+}
+
+fn stopped(id: RunId, fault: &Fault) -> CliError {
+    let mut error = CliError::failed("the run stopped").because(fault);
+    if let Fault::Store { error: RunError::Unavailable(unavailable), .. } = fault {
+        error.causes.push(unavailable.detail.clone());
+    }
+    error.next(format!("`toolcell plan resume {id}` goes on with it."))
+}
