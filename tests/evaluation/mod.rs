@@ -13,6 +13,7 @@ mod chance;
 mod choice;
 mod execution;
 mod ground;
+mod layers;
 mod measure;
 mod places;
 mod report;

@@ -71,6 +71,7 @@ impl Diff<'_> {
                             let (from, to) = (from.to_string(), to.to_string());
                             self.push(Edit::Rename { at: template(at), from, to })?;
                         }
+                        None if !says_nothing(value) => return None,
                         None => self.push(Edit::Remove { at: template(&place) })?,
                     }
                 }
@@ -98,10 +99,12 @@ impl Diff<'_> {
                 let name = tokens(&at).and_then(|tokens| tokens.last().cloned());
                 let found = schema.map(|schema| readings(before, schema, name.as_deref())).unwrap_or_default();
                 let rule = found.iter().find(|(text, _)| *text == to).and_then(|(_, kinds)| kinds.first());
-                self.push(match rule {
-                    Some(rule) => Edit::Apply { at, rule: *rule },
-                    None => Edit::Replace { at, from: before.to_text(), to },
-                })
+                match rule {
+                    Some(rule) => self.push(Edit::Apply { at, rule: *rule }),
+                    // What a call had in the place of nothing was that call's own.
+                    None if at.is_empty() || says_nothing(before) => None,
+                    None => self.push(Edit::Replace { at, from: before.to_text(), to }),
+                }
             }
             _ => None,
         }
@@ -212,8 +215,12 @@ fn plan(card: &Card, before: &Json<'_>, failure: &Failure, edit: &Edit, steps: &
         let value = before.at(pointer)?;
         let does = match edit {
             Edit::Rename { to, .. } => Does::Rename(to.clone()),
-            Edit::Remove { .. } => Does::Remove,
-            Edit::Replace { from, to, .. } if value.to_text() == *from => Does::Put(ChangeKind::Replaced, to.clone()),
+            Edit::Remove { .. } if says_nothing(value) => Does::Remove,
+            Edit::Replace { from, to, .. }
+                if value.to_text() == *from && !pointer.is_empty() && !says_nothing(value) =>
+            {
+                Does::Put(ChangeKind::Replaced, to.clone())
+            }
             Edit::Apply { rule, .. } => {
                 let name = tokens(pointer).and_then(|tokens| tokens.last().cloned());
                 let mut found = readings(value, schema_at(card, pointer)?, name.as_deref());
@@ -228,6 +235,46 @@ fn plan(card: &Card, before: &Json<'_>, failure: &Failure, edit: &Edit, steps: &
         steps.push(Step { pointer: pointer.to_owned(), does });
     }
     Some(())
+}
+
+/// Whether a value says nothing of what was meant: null, empty, or what somebody writes who does not know it. Nothing can be
+/// learned from what became of it, for the next call means something of its own; and only of it nothing is lost by leaving it out.
+fn says_nothing(value: &Json<'_>) -> bool {
+    const WORDS: &[&str] = &[
+        "-",
+        "...",
+        "?",
+        "example",
+        "n/a",
+        "na",
+        "nil",
+        "none",
+        "null",
+        "placeholder",
+        "string",
+        "tbd",
+        "text",
+        "todo",
+        "undefined",
+        "unknown",
+        "value",
+        "xxx",
+        "your value",
+        "\u{2026}",
+    ];
+    match value {
+        Json::Null => true,
+        Json::Bool(_) | Json::Number(_) => false,
+        Json::Array(items) => items.iter().all(says_nothing),
+        Json::Object(members) => members.iter().all(|(_, value)| says_nothing(value)),
+        Json::String(text) => {
+            let text = text.trim().to_lowercase();
+            let marked = [("<", ">"), ("{", "}"), ("[", "]"), ("${", "}"), ("your_", ""), ("your ", "")];
+            text.is_empty()
+                || WORDS.contains(&text.as_str())
+                || marked.iter().any(|(begins, ends)| text.starts_with(begins) && text.ends_with(ends))
+        }
+    }
 }
 
 /// The schema of the value at a pointer, where objects and lists alone lead there.

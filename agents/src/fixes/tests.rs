@@ -34,7 +34,15 @@ fn a_difference_at_the_failing_places_alone_becomes_edits() {
             &["/file"],
             Some(vec![Edit::Rename { at: String::new(), from: "file".into(), to: "path".into() }]),
         ),
-        (r#"{"path":"a","x":1}"#, r#"{"path":"a"}"#, &["/x"], Some(vec![Edit::Remove { at: "/x".into() }])),
+        (r#"{"path":"a","x":"todo"}"#, r#"{"path":"a"}"#, &["/x"], Some(vec![Edit::Remove { at: "/x".into() }])),
+        // Somebody meant something by it, and the next caller may mean more.
+        (r#"{"path":"a","x":1}"#, r#"{"path":"a"}"#, &["/x"], None),
+        // What one call meant says nothing of what the next one means.
+        (r#"{"path":null}"#, r#"{"path":"b"}"#, &["/path"], None),
+        (r#"{"path":""}"#, r#"{"path":"b"}"#, &["/path"], None),
+        (r#"{"path":"<path>"}"#, r#"{"path":"b"}"#, &["/path"], None),
+        (r#"null"#, r#"{"path":"b"}"#, &[""], None),
+        (r#""a""#, r#"{"path":"b"}"#, &[""], None),
         (
             r#"{"limit":"5"}"#,
             r#"{"limit":5}"#,
@@ -93,7 +101,10 @@ fn edits_meet_only_what_failed_and_only_what_they_were_made_for() {
     );
     assert_eq!(apply(r#"{"rows":[{"date":"x","day":"z"}]}"#, &["/rows/0/date"], &rename), None, "the name is taken");
     let remove = [Edit::Remove { at: "/x".into() }];
-    assert_eq!(apply(r#"{"x":1,"path":"a"}"#, &["/x"], &remove).as_deref(), Some(r#"{"path":"a"}"#));
+    assert_eq!(apply(r#"{"x":[],"path":"a"}"#, &["/x"], &remove).as_deref(), Some(r#"{"path":"a"}"#));
+    assert_eq!(apply(r#"{"x":1,"path":"a"}"#, &["/x"], &remove), None, "it holds something");
+    let invented = [Edit::Replace { at: "/path".into(), from: "null".into(), to: "\"a\"".into() }];
+    assert_eq!(apply(r#"{"path":null}"#, &["/path"], &invented), None, "that was another call's");
     let wrong = [Edit::Replace { at: "/path".into(), from: "\"a\"".into(), to: "5".into() }];
     assert_eq!(apply(r#"{"path":"a"}"#, &["/path"], &wrong), None, "the schema refuses it");
     assert_eq!(apply(r#"{"path":"a"}"#, &["/path"], &[Edit::Tool { to: "other.tool".into() }]), None);

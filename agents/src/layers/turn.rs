@@ -33,7 +33,8 @@ pub fn turn(outcome: &Outcome) -> Turn {
             failure.question.clone().unwrap_or_else(|| Question { text: failure.message.clone(), choices: Vec::new() }),
         ),
         // A smaller call would be a repair, but time also runs out where something was slow just then.
-        (_, Recovery::Retry) | (Kind::Limit(Limit::Time | Limit::HttpTime), Recovery::Repair) => {
+        // And a tool that breaks may do so by the random numbers of that one call.
+        (_, Recovery::Retry) | (Kind::Trap | Kind::Limit(Limit::Time | Limit::HttpTime), Recovery::Repair) => {
             Turn::Again { after: failure.retry_after_ms.map(Duration::from_millis) }
         }
         (_, Recovery::Repair) => Turn::Repairable,

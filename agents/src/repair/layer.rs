@@ -32,9 +32,17 @@ pub const MAX_FIXES: usize = 2;
 pub struct Repairing {
     inner: Arc<dyn Layered>,
     directory: Arc<dyn Directory>,
+    rules: Rules,
     memory: Option<Memory>,
     seed: u64,
     cancels: Cancels,
+}
+
+/// Whether rules are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rules {
+    Asked,
+    LeftOut,
 }
 
 /// The fixes that a layer remembers.
@@ -43,13 +51,20 @@ pub type Memory = Arc<Learner>;
 impl Repairing {
     /// Around a toolbox, by rules alone. The ids of further attempts come from the seed and the first id.
     pub fn around(inner: Arc<dyn Layered>, directory: Arc<dyn Directory>, seed: u64) -> Self {
-        Self { inner, directory, memory: None, seed, cancels: Cancels::default() }
+        Self { inner, directory, rules: Rules::Asked, memory: None, seed, cancels: Cancels::default() }
     }
 
     /// The same with remembered fixes, and learning more.
     #[must_use]
     pub fn with_memory(mut self, memory: Memory) -> Self {
         self.memory = Some(memory);
+        self
+    }
+
+    /// The same without rules, to measure what memory alone is worth.
+    #[must_use]
+    pub fn without_rules(mut self) -> Self {
+        self.rules = Rules::LeftOut;
         self
     }
 
@@ -72,6 +87,9 @@ impl Repairing {
 
     /// What the rules make of a failed call.
     fn by_rule(&self, call: &ToolCall, failure: &Failure) -> Next {
+        if self.rules == Rules::LeftOut {
+            return Next::None;
+        }
         if failure.kind == Kind::UnknownTool {
             return match other_tool(&*self.directory, &call.tenant, &call.tool, failure) {
                 OtherTool::One(id) => {

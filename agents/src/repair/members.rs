@@ -91,6 +91,7 @@ impl Mender<'_> {
             self.rename(&mut object, place);
             self.leave_out(&mut object, place);
             self.hoist(&mut object, place);
+            self.undot(&mut object, place);
             self.nest(&mut object, place);
         }
         for Loose { name, value, place, order } in std::mem::take(&mut object.loose) {
@@ -231,6 +232,28 @@ impl Mender<'_> {
         }
     }
 
+    /// Members whose names are paths: `output.limit` is `limit` in `output`.
+    fn undot(&mut self, object: &mut Object<'_>, place: &Place) {
+        let mut heads: Vec<&str> =
+            object.loose.iter().filter_map(|loose| Some(loose.name.split_once('.')?.0)).collect();
+        heads.sort_unstable();
+        heads.dedup();
+        for head in heads {
+            let Meant::One(target) = alike(head, &object.absent) else { continue };
+            let inside = |loose: &Loose<'_>| loose.name.split_once('.').is_some_and(|(own, _)| own == head);
+            let parts: Vec<Loose<'_>> = object.loose.iter().filter(|loose| inside(loose)).cloned().collect();
+            let mut members = Vec::with_capacity(parts.len());
+            for loose in &parts {
+                let rest = loose.name.split_once('.').map_or("", |(_, rest)| rest);
+                members.push((Cow::Borrowed(rest), loose.value.clone()));
+            }
+            let inner = Json::Object(members);
+            if self.put_inside(object, place, target, &inner, &parts) {
+                object.loose.retain(|loose| !inside(loose));
+            }
+        }
+    }
+
     /// Members that belong into an object that is missing.
     fn nest(&mut self, object: &mut Object<'_>, place: &Place) {
         if object.loose.is_empty() {
@@ -253,21 +276,36 @@ impl Mender<'_> {
             return;
         };
         let inner = Json::Object(object.loose.iter().map(|loose| (loose.name.into(), loose.value.clone())).collect());
+        let parts = object.loose.clone();
+        if self.put_inside(object, place, target, &inner, &parts) {
+            object.loose.clear();
+        }
+    }
+
+    /// Puts an object made of loose members where one is missing, if it can be one that fits.
+    fn put_inside<'m>(
+        &mut self,
+        object: &mut Object<'m>,
+        place: &Place,
+        target: &'m str,
+        inner: &Json<'_>,
+        parts: &[Loose<'m>],
+    ) -> bool {
         let own = Place { frozen: true, loose: true, depth: place.depth + 1, ..place.inside(target, Some(target)) };
         let schema = &object.schema["properties"][target];
-        if !self.can(&inner, schema, &own) {
-            return;
+        if !self.can(inner, schema, &own) {
+            return false;
         }
         let mut text = String::new();
-        for Loose { value, place: own, .. } in &object.loose {
+        for Loose { value, place: own, .. } in parts {
             self.changes.push(change(own, ChangeKind::Nested, Some(&value.to_text()), None));
         }
-        self.value(&inner, schema, &own, &mut text);
+        self.value(inner, schema, &own, &mut text);
         self.settle(place, target);
-        let order = object.loose[0].order;
-        object.loose.clear();
+        let order = parts.first().map_or(0, |first| first.order);
         object.absent.retain(|absent| *absent != target);
         object.entries.push(Entry { name: target.to_owned().into(), content: Content::Text(text), place: own, order });
+        true
     }
 
     fn write(&mut self, object: &Object<'_>, place: &Place, out: &mut String) {

@@ -29,7 +29,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             attempts: std::array::from_fn(|n| (CATEGORIES[n].category, CATEGORIES[n].attempts)),
-            first_wait: Duration::from_millis(100),
+            first_wait: Duration::from_millis(50),
             longest_wait: Duration::from_secs(10),
             longest_asked: Duration::from_mins(1),
             keyed: BTreeSet::new(),
@@ -91,6 +91,8 @@ pub enum Category {
     Host,
     /// It took longer than it may.
     Slow,
+    /// The tool's code broke. Once may be the random numbers of that call; twice is a fault of the tool.
+    Broke,
     /// Whatever else says that the same call may work later.
     Other,
 }
@@ -114,14 +116,14 @@ const fn attempts(optional: u32, required: u32, critical: u32) -> Attempts {
 
 /// Every category. Time that ran out costs its whole length each time, and a broken host seldom mends within seconds:
 /// both are tried less.
-pub const CATEGORIES: &[Row; 5] = &[
+pub const CATEGORIES: &[Row; 6] = &[
     Row {
         category: Category::Busy,
         kinds: &[Kind::Limit(Limit::QueueTime), Kind::Limit(Limit::QueueLength), Kind::Limit(Limit::Rate)],
-        attempts: attempts(2, 3, 5),
+        attempts: attempts(2, 4, 6),
         nothing_done: true,
     },
-    Row { category: Category::Away, kinds: &[Kind::Unavailable], attempts: attempts(2, 3, 5), nothing_done: false },
+    Row { category: Category::Away, kinds: &[Kind::Unavailable], attempts: attempts(2, 4, 6), nothing_done: false },
     Row { category: Category::Host, kinds: &[Kind::HostFault], attempts: attempts(1, 2, 3), nothing_done: false },
     Row {
         category: Category::Slow,
@@ -129,6 +131,7 @@ pub const CATEGORIES: &[Row; 5] = &[
         attempts: attempts(1, 2, 3),
         nothing_done: false,
     },
+    Row { category: Category::Broke, kinds: &[Kind::Trap], attempts: attempts(1, 2, 2), nothing_done: false },
     Row { category: Category::Other, kinds: &[], attempts: attempts(1, 2, 3), nothing_done: false },
 ];
 

@@ -6,13 +6,25 @@ use toolcell_core::json::Json;
 use super::{Rule, Site, parsed};
 use crate::repair::schema::{allows, names};
 
-pub(super) const RULE: Rule =
-    Rule { kind: ChangeKind::Listed, name: "listed", about: "A single value becomes a list of one.", offer };
+pub(super) const RULE: Rule = Rule {
+    kind: ChangeKind::Listed,
+    name: "listed",
+    about: "A single value becomes a list of one, and an object of places the list.",
+    offer,
+};
 
 fn offer(site: &Site<'_>, offers: &mut Vec<String>) {
     let Some(items) = site.schema.get("items").filter(|_| allows(site.schema, "array")) else { return };
     match site.value {
         Json::Array(_) | Json::Null => return,
+        // A list written as an object of its places.
+        Json::Object(members)
+            if !members.is_empty()
+                && members.iter().enumerate().all(|(place, (name, _))| *name == place.to_string()) =>
+        {
+            let items: Vec<String> = members.iter().map(|(_, value)| value.to_text()).collect();
+            return offers.push(format!("[{}]", items.join(",")));
+        }
         // A list was meant by what reads as one, and by what means nothing none.
         Json::String(text) if parsed::container(text) || text.trim().is_empty() => return,
         Json::String(text)
