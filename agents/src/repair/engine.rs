@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use toolcell_core::failure::Problem;
 use toolcell_core::json::{Json, escaped, parse, quote, tokens};
-use toolcell_core::{Arguments, Card, Change, ChangeKind};
+use toolcell_core::{Arguments, Card, Change, ChangeKind, Effects};
 
 use super::rules::{RULES, Site, case, format};
 use super::schema::{self, Work, fits};
@@ -36,6 +36,7 @@ pub(super) fn mend(card: &Card, arguments: &Arguments, problems: &[Problem]) -> 
     let Ok(root) = parse(arguments.as_str(), BOUNDS) else { return nothing(Why::Unreadable) };
     let mut mender = Mender {
         tool: card.id.as_str(),
+        effects: card.effects,
         failing: problems.iter().map(|problem| (problem.pointer.as_str(), problem)).collect(),
         work: Work::of(WORK),
         changes: Vec::new(),
@@ -71,6 +72,7 @@ pub(super) fn mend(card: &Card, arguments: &Arguments, problems: &[Problem]) -> 
 pub(super) fn readings(value: &Json<'_>, schema: &Value, name: Option<&str>) -> Vec<(String, Vec<ChangeKind>)> {
     let mut mender = Mender {
         tool: "",
+        effects: Effects::Once,
         failing: BTreeMap::new(),
         work: Work::of(WORK),
         changes: Vec::new(),
@@ -133,6 +135,7 @@ struct Reading {
 /// The state of one walk.
 pub(super) struct Mender<'p> {
     pub(super) tool: &'p str,
+    pub(super) effects: Effects,
     failing: BTreeMap<&'p str, &'p Problem>,
     pub(super) work: Work,
     pub(super) changes: Vec<Change>,

@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use toolcell_core::ChangeKind;
 use toolcell_core::json::{Json, escaped, parse, quote};
+use toolcell_core::{ChangeKind, Effects};
 
 use super::BOUNDS;
 use super::engine::{Mender, Place, change, write_name};
-use super::names::{Meant, alike, are_alike, meant, share_words};
+use super::names::{Meant, alike, are_alike, is_in_context, meant, path, share_words};
 use super::schema::{self, Work, allows, fits, required};
 
 /// Objects with more unknown members than this are not nearly right.
@@ -22,6 +22,21 @@ const MAX_SWAPPED: usize = 16;
 
 /// Members of the envelope that a model writes around the arguments of a call, which say which tool it calls.
 const ENVELOPE: &[&str] = &["name", "tool", "tool_name", "function", "recipient_name"];
+
+/// Members in which a model writes down what it thinks, for itself and for whoever reads along. A tool that changes nothing
+/// misses nothing without them.
+const ANNOTATIONS: &[&str] = &[
+    "$comment",
+    "_comment",
+    "comment",
+    "comments",
+    "explanation",
+    "justification",
+    "rationale",
+    "reasoning",
+    "thought",
+    "thoughts",
+];
 
 type Members<'m> = &'m [(Cow<'m, str>, Json<'m>)];
 
@@ -107,7 +122,7 @@ impl Mender<'_> {
 
     /// Unknown names that are nearly those of absent members, nearest first.
     fn rename(&mut self, object: &mut Object<'_>, place: &Place) {
-        for tier in [Tier::Alike, Tier::Near, Tier::Words, Tier::Proof] {
+        for tier in [Tier::Alike, Tier::Near, Tier::Context, Tier::Words, Tier::Proof] {
             let mut taken: Vec<(usize, &str)> = Vec::new();
             for (at, Loose { name, value, place: own, .. }) in object.loose.iter().enumerate() {
                 let empty = is_empty(value);
@@ -155,7 +170,7 @@ impl Mender<'_> {
     /// Unknown members that say nothing, or nothing new.
     fn leave_out(&mut self, object: &mut Object<'_>, place: &Place) {
         let envelope = place.pointer.is_empty() && object.loose.len() > 1;
-        let tool = self.tool;
+        let (tool, remarks) = (self.tool, self.effects == Effects::ReadOnly);
         let mut out = Vec::new();
         object.loose.retain(|Loose { name, value, place: own, .. }| {
             let twin = object.entries.iter().any(|entry| {
@@ -166,7 +181,8 @@ impl Mender<'_> {
                 && value.as_str().is_some_and(|said| {
                     are_alike(said, tool) || tool.rsplit('.').next().is_some_and(|last| are_alike(said, last))
                 });
-            let says_nothing = is_empty(value) || twin || names_tool;
+            let annotates = remarks && ANNOTATIONS.contains(name) && value.as_str().is_some();
+            let says_nothing = is_empty(value) || twin || names_tool || annotates;
             if says_nothing {
                 out.push(change(own, ChangeKind::Removed, Some(&value.to_text()), None));
             }
@@ -234,17 +250,16 @@ impl Mender<'_> {
 
     /// Members whose names are paths: `output.limit` is `limit` in `output`.
     fn undot(&mut self, object: &mut Object<'_>, place: &Place) {
-        let mut heads: Vec<&str> =
-            object.loose.iter().filter_map(|loose| Some(loose.name.split_once('.')?.0)).collect();
+        let mut heads: Vec<&str> = object.loose.iter().filter_map(|loose| Some(path(loose.name)?.0)).collect();
         heads.sort_unstable();
         heads.dedup();
         for head in heads {
             let Meant::One(target) = alike(head, &object.absent) else { continue };
-            let inside = |loose: &Loose<'_>| loose.name.split_once('.').is_some_and(|(own, _)| own == head);
+            let inside = |loose: &Loose<'_>| path(loose.name).is_some_and(|(own, _)| own == head);
             let parts: Vec<Loose<'_>> = object.loose.iter().filter(|loose| inside(loose)).cloned().collect();
             let mut members = Vec::with_capacity(parts.len());
             for loose in &parts {
-                let rest = loose.name.split_once('.').map_or("", |(_, rest)| rest);
+                let rest = path(loose.name).map_or("", |(_, rest)| rest);
                 members.push((Cow::Borrowed(rest), loose.value.clone()));
             }
             let inner = Json::Object(members);
@@ -410,6 +425,8 @@ enum Tier {
     Alike,
     /// Misspelt.
     Near,
+    /// The same with words around it that say nothing more.
+    Context,
     /// A word more or less, where a member is required.
     Words,
     /// The value is of a form that only one required member has: a name of its enum, or an object of just its members.
@@ -423,6 +440,10 @@ impl Tier {
             Self::Alike => return alike(name, &object.properties),
             // Names that are taken count too: a name that is nearer to one of those does not mean this one.
             Self::Near => return meant(name, &object.properties),
+            Self::Context => {
+                let absent = object.absent.iter().copied();
+                absent.filter(|target| is_in_context(name, target)).collect::<Vec<_>>().into_iter()
+            }
             Self::Words => missing().filter(|target| share_words(name, target)).collect::<Vec<_>>().into_iter(),
             Self::Proof => missing()
                 .filter(|target| proves(value, &object.schema["properties"][*target]))

@@ -77,6 +77,11 @@ fn near<'a>(name: &str, valid: &[&'a str]) -> Meant<'a> {
     if distance == 0 || distance > (longer / 4).min(3) || !first || short_change {
         return Meant::None;
     }
+    // A whole word more is no typing error, and may turn the meaning around (`min_`, `no_`).
+    let (own, its) = (words(name), words(candidate));
+    if own.len() > its.len() && its.iter().all(|word| own.contains(word)) {
+        return Meant::None;
+    }
     // The two names could also both be inflections of the one that was written.
     if second <= distance + 1 { Meant::Several } else { Meant::One(candidate) }
 }
@@ -98,6 +103,42 @@ pub(super) fn share_words(a: &str, b: &str) -> bool {
     let (a, b) = (words(a), words(b));
     let (few, many) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     !few.is_empty() && few.iter().all(|word| word.len() >= 3 && many.contains(word))
+}
+
+/// Words that say of a name only whose it is, or that it is one.
+const CONTEXT: &[&str] = &[
+    "arg",
+    "argument",
+    "data",
+    "field",
+    "input",
+    "my",
+    "param",
+    "parameter",
+    "request",
+    "the",
+    "user",
+    "val",
+    "value",
+];
+
+/// Whether a name is another one with words around it that say nothing more (`user_count`, `count`).
+pub(super) fn is_in_context(name: &str, of: &str) -> bool {
+    if name.len() > MAX_NAME || of.len() > MAX_NAME {
+        return false;
+    }
+    let (name, of) = (words(name), words(of));
+    let around = name.strip_prefix(of.as_slice()).or_else(|| name.strip_suffix(of.as_slice()));
+    !of.is_empty() && around.is_some_and(|around| around.iter().all(|word| CONTEXT.contains(&word.as_str())))
+}
+
+/// A name that is a path, as its first part and what follows: `output.limit`, `output__limit`, `output/limit`, `output[limit]`.
+pub(super) fn path(name: &str) -> Option<(&str, &str)> {
+    let (head, rest) = match name.strip_suffix(']') {
+        Some(name) => name.split_once('[')?,
+        None => name.split_once('.').or_else(|| name.split_once("__")).or_else(|| name.split_once('/'))?,
+    };
+    (!head.is_empty() && !rest.is_empty()).then_some((head, rest))
 }
 
 /// The words of a name in snake, kebab or camel case, in lower case and without a plural's `s`.

@@ -10,7 +10,7 @@ use crate::repair::schema;
 pub(super) const RULE: Rule = Rule {
     kind: ChangeKind::Case,
     name: "case",
-    about: "A name in another case, with other separators, in quotes of its own or misspelt becomes the one name that it can be.",
+    about: "A name in another case, with other separators, in quotes of its own, cut short or misspelt becomes the one name that it can be.",
     offer,
 };
 
@@ -34,6 +34,13 @@ pub(in crate::repair) fn offers_among(text: &str, names: &[&str], offers: &mut V
     match meant(bare, names) {
         Meant::One(name) => add(name),
         Meant::Several => names.iter().take(2).for_each(|name| add(name)),
-        Meant::None => {}
+        Meant::None => {
+            // An abbreviation, of one name only.
+            let short = bare.to_lowercase();
+            let mut longer = names.iter().filter(|name| short.len() >= 3 && name.to_lowercase().starts_with(&short));
+            if let (Some(one), None) = (longer.next(), longer.next()) {
+                add(one);
+            }
+        }
     }
 }

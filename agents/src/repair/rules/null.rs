@@ -14,7 +14,22 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// The words for nothing, in lower case: those of JSON, Python, Go, JavaScript and spreadsheets.
-const NOTHING: &[&str] = &["", "null", "none", "nil", "undefined", "n/a"];
+const NOTHING: &[&str] = &[
+    "",
+    "-",
+    "default",
+    "n/a",
+    "na",
+    "nan",
+    "nil",
+    "none",
+    "not applicable",
+    "not provided",
+    "not specified",
+    "null",
+    "undefined",
+    "unspecified",
+];
 
 fn offer(site: &Site<'_>, offers: &mut Vec<String>) {
     if means_nothing(site.value) && takes_null(site.schema) {
@@ -24,7 +39,7 @@ fn offer(site: &Site<'_>, offers: &mut Vec<String>) {
 
 fn means_nothing(value: &Json<'_>) -> bool {
     match value {
-        Json::String(text) => text.len() <= 16 && NOTHING.contains(&text.trim().to_lowercase().as_str()),
+        Json::String(text) => text.len() <= 24 && NOTHING.contains(&text.trim().to_lowercase().as_str()),
         Json::Array(items) => items.is_empty(),
         Json::Object(members) => members.is_empty(),
         Json::Null | Json::Bool(_) | Json::Number(_) => false,

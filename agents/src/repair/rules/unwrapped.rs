@@ -14,6 +14,9 @@ pub(super) const RULE: Rule = Rule {
     offer,
 };
 
+/// The names of JSON Schema's types (2020-12, Validation, section 6.1.1).
+const TYPES: &[&str] = &["array", "boolean", "integer", "null", "number", "object", "string"];
+
 /// Names of members that only hold a value.
 const HOLDERS: &[&str] = &["value", "some", "items"];
 
@@ -39,6 +42,16 @@ fn offer(site: &Site<'_>, offers: &mut Vec<String>) {
                 let own = site.name.is_some_and(|own| are_alike(own, name));
                 if own || HOLDERS.contains(&&**name) {
                     offers.push(inside.to_text());
+                }
+            }
+            // A value beside the name of its type, as schemas write examples.
+            if let [(a, first), (b, second)] = members.as_slice() {
+                let typed =
+                    |name: &str, value: &Json<'_>| name == "type" && value.as_str().is_some_and(|t| TYPES.contains(&t));
+                if typed(a, first) && b == "value" {
+                    offers.push(second.to_text());
+                } else if typed(b, second) && a == "value" {
+                    offers.push(first.to_text());
                 }
             }
         }
