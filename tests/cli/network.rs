@@ -155,6 +155,13 @@ fn a_page_on_loopback_is_fetched_where_a_rule_names_its_network() {
     assert!(site.server.heads()[0].starts_with("GET /a?b=c HTTP/1.1\r\n"), "{:?}", site.server.heads());
     let (exit, told) = site.explained("GET", "/a?b=c");
     assert!(exit == 0 && told.contains("by rule `page`"), "{told}");
+    let (_, receipt, _) = site.home.run(&["receipts", "list", "--limit", "1", "--json"]);
+    let sealed: Value = serde_json::from_str(&receipt).unwrap();
+    assert_eq!(
+        sealed["receipt"]["origins"],
+        serde_json::json!({ site.server.origin(): 1 }),
+        "where it went is written down"
+    );
     site.is_whole();
 }
 

@@ -121,13 +121,18 @@ impl Tracker {
     fn records(&self, call: &Called, outcome: &Outcome, took: Duration) -> Vec<CallRecord> {
         let card = self.directory.card(&call.tool, &call.tenant).ok();
         let completed = outcome.verdict.result().is_some();
+        // Where most of its requests went. Attempts of one call want the same of the same host.
+        let upstream = outcome.receipt.as_ref().and_then(|sealed| {
+            let origins = &sealed.receipt.origins;
+            origins.iter().max_by_key(|(_, count)| **count).map(|(origin, _)| name(origin))
+        });
         let blank = CallRecord {
             at: self.clock.now(),
             tenant: call.tenant.clone(),
             tool: card.as_ref().map_or_else(|| name(&call.tool), |card| card.id.to_string()),
             component: card.as_ref().map(|card| card.component),
             profile: name(&call.caller),
-            upstream: None,
+            upstream,
             verdict: outcome.verdict.name().into(),
             kind: None,
             recovery: None,

@@ -137,6 +137,7 @@ fn receipt(call: &ToolCall, verdict: &Verdict) -> Sealed {
         kind: verdict.failure().map(|failure| failure.kind),
         used: if began { Used { fuel: 10, http_requests: 1, ..Used::default() } } else { Used::default() },
         host_calls: std::collections::BTreeMap::default(),
+        origins: std::collections::BTreeMap::new(),
         denied: Vec::new(),
     };
     let digest = Digest::of(b"");

@@ -49,6 +49,9 @@ pub struct Receipt {
     /// How often each host function was called, by its full name (`wasi:io/streams.[method]output-stream.write`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub host_calls: BTreeMap<Cow<'static, str>, u64>,
+    /// Where its own requests went, as `scheme://host:port`, and how many; those of calls that it made stand in theirs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, u64>,
     /// What it tried and was refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<DeniedAttempt>,

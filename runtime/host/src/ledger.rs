@@ -90,6 +90,7 @@ impl Ledger {
                 kind: None,
                 used,
                 host_calls: std::collections::BTreeMap::new(),
+                origins: std::collections::BTreeMap::new(),
                 denied: Vec::new(),
             })),
         }

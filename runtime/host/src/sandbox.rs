@@ -226,6 +226,7 @@ impl Session {
             receipt.used.argument_bytes = argument_bytes;
             receipt.used.fuel = fuel;
             receipt.host_calls = state.host_calls();
+            receipt.origins = state.origins();
             receipt.denied = state.denied();
         }
         Some(ledger)

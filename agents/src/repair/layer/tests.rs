@@ -95,6 +95,7 @@ impl Toolbox for House {
             kind: None,
             used: Used { fuel, ..Used::default() },
             host_calls: std::collections::BTreeMap::default(),
+            origins: std::collections::BTreeMap::new(),
             denied: Vec::new(),
         };
         let digest = Digest::of(b"");

@@ -72,6 +72,9 @@ fn row(sealed: &Sealed) -> String {
     if let Some(kind) = receipt.kind {
         let _ = write!(line, "  {}", out(Style::Warn, kind.name()));
     }
+    for (origin, count) in receipt.origins.iter().take(3) {
+        let _ = write!(line, "  {} {}×{count}", out(Style::Name, "to"), inert(origin, 80));
+    }
     for denied in &receipt.denied {
         let _ = write!(line, "  {} {}×{}", out(Style::Bad, "denied"), inert(&denied.function, 80), denied.count);
     }

@@ -213,6 +213,11 @@ impl CallState {
         self.budget.by_function()
     }
 
+    /// Where its requests went, and how many.
+    pub fn origins(&self) -> BTreeMap<String, u64> {
+        self.egress.origins()
+    }
+
     /// What the call has tried and was refused.
     pub fn denied(&mut self) -> Vec<DeniedAttempt> {
         // Refusals of requests come from beside the guest; they are told apart and counted like all others.

@@ -3,6 +3,7 @@
 //! A limit that is reached inside a request ends the call and not only the request: the guest would otherwise learn of it
 //! as one more network error, and nobody of the limit. So does a request that the host itself cannot answer for.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http_body_util::BodyExt as _;
@@ -39,10 +40,14 @@ pub(super) struct Seen {
     over: OnceLock<Exhausted>,
     fault: OnceLock<Fault>,
     denied: Mutex<Vec<String>>,
+    origins: Mutex<BTreeMap<String, u64>>,
 }
 
 /// How many different refusals one call's requests are remembered with; beyond that they only count as the last one.
 const MAX_REFUSALS: usize = 64;
+
+/// How many different origins a receipt names. Requests to further ones only count.
+const MAX_ORIGINS: usize = 64;
 
 /// The most that one write to an outgoing body takes.
 const MAX_CHUNK: usize = 64 * 1024;
@@ -79,6 +84,12 @@ impl Outgoing {
         self.0.as_ref().map(take).unwrap_or_default()
     }
 
+    /// Where requests went, and how many.
+    pub(super) fn origins(&self) -> BTreeMap<String, u64> {
+        let copy = |open: &Open| open.seen.origins.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.0.as_ref().map(copy).unwrap_or_default()
+    }
+
     /// Writes what the requests used.
     pub(super) fn used(&self, used: &mut Used) {
         if let Some(Open { egress: Egress { session, .. }, .. }) = &self.0 {
@@ -101,6 +112,16 @@ impl Notes for Both {
         let mut denied = self.ours.denied.lock().unwrap_or_else(PoisonError::into_inner);
         if denied.len() < MAX_REFUSALS {
             denied.push(reason.to_owned());
+        }
+    }
+
+    fn requested(&self, origin: &str) {
+        self.theirs.requested(origin);
+        let mut origins = self.ours.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = origins.get_mut(origin) {
+            *count += 1;
+        } else if origins.len() < MAX_ORIGINS {
+            origins.insert(origin.to_owned(), 1);
         }
     }
 

@@ -185,6 +185,7 @@ impl Door {
         let addresses = self.addresses(session, target, &limits).await?;
         let vetted = vet(&addresses, allowed, method.as_str(), target)?;
         session.meter.request(&limits).map_err(EgressError::Over)?;
+        session.notes.requested(&target.origin());
         let stream = self.dial(&vetted, target, limits.connect_time).await?;
         let stream = Metered { stream, meter: session.meter.clone(), limits };
         match target.scheme {

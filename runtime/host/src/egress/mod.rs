@@ -60,6 +60,8 @@ pub struct EgressSession {
 pub trait Notes: Send + Sync {
     /// A request was refused before anything was sent.
     fn denied(&self, reason: &str);
+    /// A request that was vetted and counted is about to go to this origin.
+    fn requested(&self, _origin: &str) {}
     /// A secret is about to be sent to this origin.
     ///
     /// # Errors

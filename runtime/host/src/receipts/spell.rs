@@ -24,6 +24,7 @@ pub(super) fn spell(receipt: &Receipt, out: &mut Vec<u8>) -> Result<(), JsonErro
         kind,
         used,
         host_calls,
+        origins,
         denied,
     } = receipt;
     id(out, b"{\"call\":\"", *call);
@@ -58,6 +59,10 @@ pub(super) fn spell(receipt: &Receipt, out: &mut Vec<u8>) -> Result<(), JsonErro
     if !host_calls.is_empty() {
         out.extend_from_slice(b",\"host_calls\":");
         value(out, host_calls)?;
+    }
+    if !origins.is_empty() {
+        out.extend_from_slice(b",\"origins\":");
+        value(out, origins)?;
     }
     if !denied.is_empty() {
         out.extend_from_slice(b",\"denied\":");
@@ -186,6 +191,7 @@ mod tests {
                 caller: text.to_owned(),
                 verdict: text.to_owned().into(),
                 host_calls: BTreeMap::from([(text.to_owned().into(), 3)]),
+                origins: [("https://example.org:443".to_owned(), 2), ("http://[::1]:80".to_owned(), 1)].into(),
                 denied: vec![DeniedAttempt {
                     function: text.to_owned().into(),
                     reason: text.to_owned().into(),

@@ -35,6 +35,7 @@ pub(in super::super) fn receipt(number: u64) -> Receipt {
         kind: None,
         used: Used { fuel: 123_456, memory: 1 << 20, argument_bytes: 120, ..Used::default() },
         host_calls: BTreeMap::from([("wasi:clocks/wall-clock.now".into(), 2)]),
+        origins: BTreeMap::new(),
         denied: Vec::new(),
     }
 }
