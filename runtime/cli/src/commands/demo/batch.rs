@@ -77,8 +77,9 @@ pub(super) async fn show(bench: &Workbench, upstream: &Upstream) -> Result<(), C
 fn completed(end: &RunEnd, calls: u64) -> Result<(), CliError> {
     let because = || end.because.as_deref().unwrap_or("no reason");
     claim(end.state == RunState::Completed, || format!("the batch completed; it did not, because of {}", because()))?;
-    let made = end.totals.used.calls;
-    claim(made == calls, || format!("the batch made {calls} calls, and not {made}"))
+    // A result that was kept costs no call.
+    let (made, kept) = (end.totals.used.calls, end.totals.cached);
+    claim(made + kept == calls, || format!("{calls} searches were answered, and not {made} by a call and {kept} kept"))
 }
 
 fn results(end: &RunEnd) -> Option<&str> {
