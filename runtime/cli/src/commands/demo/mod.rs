@@ -81,7 +81,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, CliError> {
     head("5", "A batch of searches: as fast as the upstream lets it, and nothing sent twice");
     bench.work(async |bench| batch::show(bench, &upstream).await)?;
 
-    head("6", "A step that asks a person, and a run that survives its process");
+    head("6", "A step that asks a person, and a run that another host goes on with");
     let run = bench.work(async |bench| person::ask(bench, &upstream).await)?;
     // As after the end of the process: what is known of the run is what the store has.
     drop(bench);

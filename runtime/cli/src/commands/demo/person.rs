@@ -1,7 +1,7 @@
 //! The demo's question: a step that a person must decide about pauses itself and not its run, and what was done stays done.
 
 use serde_json::json;
-use toolcell_core::runs::{Answer, RunState};
+use toolcell_core::runs::{Answer, RunState, StepKey};
 use toolcell_core::{RunId, Tenant};
 use toolcell_host::schema::inert;
 
@@ -16,6 +16,9 @@ use crate::terminal::{Style, out, say};
 use crate::workbench::Workbench;
 
 const PLAN: &str = include_str!("plans/question.toml");
+
+/// The step that asks.
+const ASKS: &str = "sealed";
 
 /// The page that somebody has to unlock.
 const SEALED: &str = "/sealed";
@@ -55,10 +58,10 @@ pub(super) async fn ask(bench: &Workbench, upstream: &Upstream) -> Result<RunId,
 pub(super) async fn answer(bench: &Workbench, upstream: &Upstream, run: RunId) -> Result<(), CliError> {
     let head = find(bench.store(), &Tenant::default(), &run.to_string()).await?;
     upstream.unseal();
-    let key = toolcell_core::runs::StepKey { step: "sealed".into(), item: None };
+    let key = StepKey { step: ASKS.into(), item: None };
     give(bench.store(), &head, &key, Answer::Retry, "the demo".to_owned()).await?;
     say(&format!(
-        "  {}  the demo is the person here: it unlocked the page, and says `toolcell answer {:.8} sealed --retry`",
+        "  {}  the demo is the person here: it unlocked the page, and says `toolcell answer {:.8} {ASKS} --retry`",
         out(Style::Good, "answered"),
         run.to_string()
     ));
@@ -83,4 +86,18 @@ pub(super) async fn answer(bench: &Workbench, upstream: &Upstream, run: RunId) -
         out(Style::Good, "once each, before and after"),
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::outline;
+    use super::*;
+
+    #[test]
+    fn only_the_last_step_needs_the_one_that_asks() {
+        let plan = outline(PLAN);
+        let asks = plan.steps.iter().position(|step| &*step.id == ASKS).expect("it is there");
+        let needing: Vec<_> = plan.steps.iter().filter(|step| step.needs.contains(&asks)).collect();
+        assert!(needing.len() == 1 && &*needing[0].id == "after");
+    }
 }

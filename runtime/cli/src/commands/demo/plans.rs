@@ -40,3 +40,11 @@ pub(super) fn step<'e>(end: &'e RunEnd, id: &str) -> Result<&'e StepEnd, CliErro
 pub(super) fn together(end: &RunEnd) -> Duration {
     end.steps.iter().map(|step| step.duration).sum()
 }
+
+/// A plan of the demo as far as it can be checked without its tools.
+#[cfg(test)]
+pub(super) fn outline(text: &str) -> plan::Plan {
+    plan::read(text, Format::Toml)
+        .and_then(|written| plan::outline(&written))
+        .unwrap_or_else(|problems| panic!("{}", lines(&problems).join("\n")))
+}

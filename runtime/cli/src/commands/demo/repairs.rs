@@ -152,7 +152,7 @@ fn fell_back(step: &StepEnd) -> bool {
 }
 
 fn became(step: &StepEnd, must: Must) -> bool {
-    let done = matches!(step.state, Some(StepState::Done { .. }));
+    let done = is_done(step);
     match must {
         Must::Rule(kind) => done && changes(step, Repairer::Rule).any(|change| change.kind == kind),
         Must::Memory => done && changes(step, Repairer::Memory).next().is_some(),
@@ -171,19 +171,20 @@ fn tell(step: &StepEnd, wrong: &str) {
     let (style, word) = match &step.state {
         Some(StepState::Done { .. }) if step.history.is_empty() => (Style::Good, "done"),
         Some(StepState::Done { .. }) if fell_back(step) => (Style::Warn, "fell back"),
-        Some(StepState::Done { .. }) if !waits(step).is_empty() => (Style::Good, "in the end"),
+        Some(StepState::Done { .. }) if !waits(step).is_empty() => (Style::Good, "retried"),
         Some(StepState::Done { .. }) => (Style::Good, "repaired"),
         Some(StepState::Failed { .. }) => (Style::Warn, "failed"),
         other => (Style::Bad, other.as_ref().map_or("not begun", StepState::name)),
     };
     let again = step.history.attempts.iter().filter(|attempt| attempt.then != Then::FellBack).count();
     let calls = if again == 0 { "1 call ".to_owned() } else { format!("{} calls", again + 1) };
-    say(&format!(
+    let line = format!(
         "  {}  {} {calls}  {:>9}  {wrong}",
         out(style, &format!("{word:<10}")),
         out(Style::Name, &format!("{:<12}", step.id)),
         took(step.duration),
-    ));
+    );
+    say(line.trim_end());
     for attempt in &step.history.attempts {
         for line in about(attempt) {
             say(&format!("              {line}"));
@@ -231,7 +232,6 @@ fn excerpt(text: &str) -> String {
 /// What holds for the run as a whole.
 fn whole(end: &RunEnd, upstream: &Upstream) -> Result<(), CliError> {
     let of = |wanted: fn(&Must) -> bool| STEPS.iter().filter(|(_, _, must)| wanted(must)).count();
-    let right = of(|must| matches!(must, Must::Complete));
     let ended = |step: &StepEnd| matches!(step.state, Some(StepState::Done { .. } | StepState::Failed { .. }));
     claim(end.steps.iter().all(ended), || "every step came to an end of its own".to_owned())?;
     claim(end.state == RunState::Completed, || "the run completed".to_owned())?;
@@ -240,16 +240,28 @@ fn whole(end: &RunEnd, upstream: &Upstream) -> Result<(), CliError> {
     claim(output == expected, || format!("the run gave back {expected}, and not {output}"))?;
     let busy = upstream.asked("/busy");
     claim(busy == 3, || format!("the busy page was asked for three times, and not {busy}"))?;
-    let (repaired, again, steps) = (end.totals.repaired, end.totals.retried, end.steps.len());
     say("");
     say(&format!(
-        "  {} of {steps} calls failed: {repaired} were repaired, 1 was made {again} more times, 1 had a value to fall back to, 1 was optional",
-        steps - right
+        "  {} of {} calls failed: {} were repaired, {} was made again {} times, {} had a value to fall back to, {} was optional",
+        STEPS.len() - of(|must| matches!(must, Must::Complete)),
+        STEPS.len(),
+        end.totals.repaired,
+        of(|must| matches!(must, Must::Again(_))),
+        end.totals.retried,
+        of(|must| matches!(must, Must::FallBack)),
+        of(|must| matches!(must, Must::Fail)),
     ));
-    let cancelled = end.steps.iter().filter(|step| !ended(step)).count();
+    // All of them begin at once, so that whoever took longer was under way.
+    let lost = step(end, "extra")?;
+    let siblings: Vec<_> = end.steps.iter().filter(|other| other.duration > lost.duration).collect();
+    let (many, done) = (siblings.len(), siblings.iter().filter(|step| is_done(step)).count());
+    claim(many > 0 && done == many, || {
+        format!("no failure cancels a sibling: {many} were under way when one failed, and {done} completed")
+    })?;
     say(&format!(
-        "  steps that were cancelled or skipped because a sibling failed: {}; the {right} healthy ones never noticed",
-        out(Style::Good, &cancelled.to_string())
+        "  when `{}` failed for good, {many} siblings were under way: {}",
+        lost.id,
+        out(Style::Good, &format!("{done} of {many} completed, none was cancelled"))
     ));
     say(&format!(
         "  all of it in {}, {RETRY_AFTER_S} s of that because the upstream asked for it; its steps one after the other: {}",
@@ -257,4 +269,52 @@ fn whole(end: &RunEnd, upstream: &Upstream) -> Result<(), CliError> {
         took(together(end)),
     ));
     Ok(())
+}
+
+fn is_done(step: &StepEnd) -> bool {
+    matches!(step.state, Some(StepState::Done { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::outline;
+    use super::*;
+
+    #[test]
+    fn every_step_of_the_plan_is_looked_at_and_most_of_them_fail() {
+        let plan = outline(PLAN);
+        let ids: Vec<_> = plan.steps.iter().map(|step| &*step.id).collect();
+        let looked: Vec<_> = STEPS.iter().map(|(id, ..)| *id).collect();
+        assert_eq!(ids, looked);
+        assert!(STEPS.len() <= plan.concurrency, "all of them begin at once");
+        assert!(plan.steps.iter().all(|step| step.needs.is_empty()));
+    }
+
+    #[test]
+    fn the_lesson_is_about_the_tool_that_is_taught() {
+        assert!(outline(LESSON).steps.iter().all(|step| &*step.tool == TAUGHT));
+    }
+
+    #[test]
+    fn a_value_is_shown_in_part_and_cannot_act_on_a_terminal() {
+        assert_eq!(excerpt("\"3\""), "\"3\"");
+        let long = excerpt(&"é".repeat(100));
+        assert!(long.chars().count() == SHOWN + 1 && long.ends_with('…'), "{long}");
+        assert!(!excerpt("\u{1b}[2J").contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_must_be_repaired_is_not_content_with_a_result_alone() {
+        let done = StepState::Done { result: toolcell_core::ResultText::new("1".to_owned()) };
+        let step = StepEnd {
+            id: "a".into(),
+            state: Some(done),
+            duration: Duration::from_millis(1),
+            history: toolcell_core::History::default(),
+        };
+        assert!(became(&step, Must::Complete));
+        for must in [Must::Rule(ChangeKind::Renamed), Must::Memory, Must::Again(2), Must::FallBack, Must::Fail] {
+            assert!(!became(&step, must));
+        }
+    }
 }
