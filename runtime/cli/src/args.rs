@@ -27,7 +27,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Builds the first-party tools and does a real piece of work with them, then stops some hostile ones.
+    /// Builds first-party tools, does a real piece of work with them, repairs what fails, and stops some hostile ones.
     Demo(DemoArgs),
     /// Writes the folder of a new tool that builds, has a test case and is worth copying.
     New(NewArgs),

@@ -57,14 +57,33 @@ fn decision(args: &AnswerArgs) -> Result<Option<Answer>, CliError> {
 }
 
 async fn decide(store: &Store, run: &RunHead, args: &AnswerArgs, answer: Answer) -> Result<Exit, CliError> {
-    let (id, tenant) = (run.run.id, &run.run.tenant);
+    let id = run.run.id;
     let key = match &args.step {
         Some(step) => stored::key(step)?,
         None => only(store, run).await?,
     };
     let by = args.by.clone().or_else(|| USER.get().and_then(|name| name.into_string().ok())).unwrap_or_default();
+    let answered = give(store, run, &key, answer, by).await?;
+    if args.json {
+        print_json(&json!({ "run": id, "step": key.step, "item": key.item, "answered": answered.answer }))?;
+    } else {
+        say(&format!("{} {}", out(Style::Good, "answered"), inert(&key.to_string(), 120)));
+        eprintln!("{} `toolcell plan resume {id}` goes on with the run", err(Style::Good, "next:"));
+    }
+    Ok(Exit::Ok)
+}
+
+/// Writes an answer down. It takes effect when the run is resumed.
+pub(crate) async fn give(
+    store: &Store,
+    run: &RunHead,
+    key: &StepKey,
+    answer: Answer,
+    by: String,
+) -> Result<Answered, CliError> {
+    let (id, tenant) = (run.run.id, &run.run.tenant);
     let answered = Answered { answer, by, at: SystemClock.now() };
-    store.answer(tenant, id, &key, &answered).await.map_err(|error| match error {
+    store.answer(tenant, id, key, &answered).await.map_err(|error| match error {
         RunError::NotWaiting => {
             CliError::failed(format!("`{}` of this run asks nothing", inert(&key.to_string(), 120)))
                 .next("`toolcell answer` lists the open questions.")
@@ -73,13 +92,7 @@ async fn decide(store: &Store, run: &RunHead, args: &AnswerArgs, answer: Answer)
             .next(format!("`toolcell plan resume {id}` goes on with it.")),
         error => stored::unusable(&error),
     })?;
-    if args.json {
-        print_json(&json!({ "run": id, "step": key.step, "item": key.item, "answered": answered.answer }))?;
-    } else {
-        say(&format!("{} {}", out(Style::Good, "answered"), inert(&key.to_string(), 120)));
-        eprintln!("{} `toolcell plan resume {id}` goes on with the run", err(Style::Good, "next:"));
-    }
-    Ok(Exit::Ok)
+    Ok(answered)
 }
 
 /// The one question of a run.

@@ -1,19 +1,29 @@
-//! `toolcell demo`: builds the first-party tools, does a real piece of work with them, stops hostile ones, and verifies the
-//! receipts. Everything in it runs through the same host as `toolcell run`.
+//! `toolcell demo`: builds the first-party tools, does a real piece of work with them, repairs what fails, asks a person, stops
+//! hostile tools, and verifies the receipts. Everything in it runs through the same host as `toolcell run` and the same layers as
+//! `toolcell plan run`. What it says of itself is checked: where something does not hold, it fails and names it.
 
+mod batch;
 mod hostile;
+mod person;
+mod plans;
+mod repairs;
+mod upstream;
 mod work;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use toolcell_agents::schedule::Unwatched;
 use toolcell_build::{Freshness, Request, build_all};
 use toolcell_core::manifest::Access;
 use toolcell_core::{Arguments, Limit, Outcome, Silent, ToolCall, Toolbox as _};
+use toolcell_host::policy::Hint;
 use toolcell_host::receipts::{self, Trust};
 use toolcell_host::{Allow, Host, Pattern, Policy, Rule};
 
+use self::upstream::Bound;
 use crate::args::DemoArgs;
 use crate::exit::{CliError, Exit};
 use crate::home;
@@ -21,6 +31,7 @@ use crate::paths::Paths;
 use crate::progress::Shown;
 use crate::terminal::{Style, explain, out, say};
 use crate::wall::Plan;
+use crate::workbench::{Layers, Workbench};
 
 /// The tools of the demo, by their folders in the checkout.
 const TOOLS: &[&str] = &[
@@ -29,6 +40,7 @@ const TOOLS: &[&str] = &[
     "tools-wasm/search",
     "tools-wasm/graph",
     "tools-wasm/leads",
+    "tools-wasm/http",
     "tests/red_team/guests/hostile",
 ];
 
@@ -37,39 +49,62 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, CliError> {
     let source = source(args.source.as_deref())?;
     let paths = Paths::from_environment()?.aside("demo");
 
-    head("1", "Five tools and one attacker, from source to sandboxed components");
+    head("1", "Six tools and one attacker, from source to sandboxed components");
     build(&paths, &source)?;
+    let upstream = Bound::new()?;
+    upstream.ask_for(&paths)?;
     // Building starts compilers, which need the whole machine. From here on only tools run.
-    let policy = policy(&source)?;
+    let policy = upstream.allow(policy(&source)?);
     Plan::over(&paths).mounts(&policy).read(&source.join("tools-wasm")).write(&paths.tools()).raise()?;
-    let host = home::open(&paths, &[], policy)?;
+    let upstream = upstream.serve();
+    let open = || Workbench::open(&paths, &[], policy.clone(), Layers::All, Arc::new(Unwatched));
+    let bench = open()?;
     let runtime = home::runtime()?;
     let warm = Instant::now();
-    runtime.block_on(warm_up(&host))?;
+    runtime.block_on(warm_up(bench.host()))?;
     say(&format!(
         "  {} tools in {} components, compiled code at hand in {}",
-        host.snapshot().tools().len(),
-        host.snapshot().components().count(),
+        bench.host().snapshot().tools().len(),
+        bench.host().snapshot().components().count(),
         took(warm.elapsed())
     ));
 
     head("2", "A real piece of work: 400 leads, 367 companies, 32 documents, a graph of 42 concepts");
-    runtime.block_on(work::show(&host, &source))?;
+    runtime.block_on(work::show(bench.host(), &source))?;
 
     head("3", "A bad call: every problem at once, before any sandbox is made");
-    bad_call(&runtime, &host);
+    bad_call(&runtime, bench.host());
 
-    head("4", "Hostile tools, while honest ones go on");
-    let stopped = runtime.block_on(hostile::show(&host, &paths))?;
+    head("4", "A plan in parallel: twelve calls, eight fail, and each failure stays its own");
+    bench.work(async |bench| repairs::show(bench, &source, &upstream).await)?;
 
-    head("5", "Every call has left a receipt");
-    host.settle().map_err(|error| CliError::failed("the receipts could not be signed").because(&error))?;
+    head("5", "A batch of searches: as fast as the upstream lets it, and nothing sent twice");
+    bench.work(async |bench| batch::show(bench, &upstream).await)?;
+
+    head("6", "A step that asks a person, and a run that another host goes on with");
+    let run = bench.work(async |bench| person::ask(bench, &upstream).await)?;
+    // As after the end of the process: what is known of the run is what the store has.
+    drop(bench);
+    let bench = open()?;
+    bench.work(async |bench| person::answer(bench, &upstream, run).await)?;
+
+    head("7", "Hostile tools, while honest ones go on");
+    runtime.block_on(warm_up(bench.host()))?;
+    let stopped = runtime.block_on(hostile::show(bench.host(), &paths))?;
+
+    head("8", "Every call has left a receipt");
+    bench.host().settle().map_err(|error| CliError::failed("the receipts could not be signed").because(&error))?;
     verify(&paths)?;
     say("");
     say(&format!("Done in {}. Now try:", took(began.elapsed())));
     say("  toolcell new my-tool && toolcell build my-tool && toolcell inspect my-tool");
     say("  (not installed? write `cargo run --release --` in place of `toolcell`)");
     Ok(if stopped { Exit::Ok } else { Exit::Failed })
+}
+
+/// What the demo says of itself. Where it does not hold, the demo has failed.
+fn claim(holds: bool, what: impl FnOnce() -> String) -> Result<(), CliError> {
+    if holds { Ok(()) } else { Err(CliError::failed(format!("this does not hold: {}", what()))) }
 }
 
 fn head(number: &str, text: &str) {
@@ -116,7 +151,8 @@ fn build(paths: &Paths, source: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// What the demo allows: three tools may read one folder each, and the attacker gets a folder to break out of.
+/// What the demo allows: three tools may read one folder each, the attacker gets a folder to break out of, and that the
+/// first-party tools change nothing is vouched for, so that their calls may be made again and their results kept.
 fn policy(source: &Path) -> Result<Policy, CliError> {
     let bad = |error: toolcell_host::PolicyError| CliError::failed("the demo's policy cannot be made").because(&error);
     let of = |name: &str| Pattern::Component(name.parse().expect("the demo names its own components"));
@@ -126,6 +162,9 @@ fn policy(source: &Path) -> Result<Policy, CliError> {
     {
         policy =
             policy.mount(of(name), &source.join("tools-wasm").join(folder), guest, Access::ReadOnly).map_err(bad)?;
+    }
+    for name in ["json", "table", "search", "graph", "leads", "http"] {
+        policy = policy.rule(Rule::new(of(name), Allow::Confirm(Hint::ReadOnly)));
     }
     // The attacker may write here, and nowhere else.
     policy =
@@ -137,7 +176,9 @@ fn policy(source: &Path) -> Result<Policy, CliError> {
 }
 
 async fn warm_up(host: &Host) -> Result<(), CliError> {
-    for tool in ["json.query", "table.join", "search.query", "graph.order", "leads.tiers", "hostile.spin"] {
+    for tool in
+        ["json.query", "table.join", "search.query", "graph.order", "leads.tiers", "http.read-page", "hostile.spin"]
+    {
         host.warm(tool).await.map_err(|failure| CliError::failed(failure.to_string()))?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 mod check;
 mod live;
-mod run;
+pub(crate) mod run;
 pub(crate) mod stored;
 
 use std::io::Read as _;
@@ -79,7 +79,7 @@ fn written<'t>(file: &Path, text: &'t str) -> Result<Written<'t>, Problems> {
 }
 
 /// Problems, one a line, unable to act on a terminal.
-fn lines(problems: &Problems) -> Vec<String> {
+pub(crate) fn lines(problems: &Problems) -> Vec<String> {
     let mut lines: Vec<_> = problems.problems.iter().map(|problem| inert(&problem.to_string(), 2_000)).collect();
     if problems.more > 0 {
         lines.push(format!("there are {} more problems", problems.more));

@@ -32,22 +32,33 @@ pub(super) fn run(paths: &Paths, args: &PlanRunArgs) -> Result<Exit, CliError> {
         error.causes = lines(&problems);
         error.next("Nothing was called. `toolcell plan check` says the same for a machine with `--json`.")
     })?;
+    bench.work(async |bench| {
+        let (handle, plan) = begin(bench, plan, input, "toolcell plan").await?;
+        if !args.working.quiet && !args.working.json {
+            eprintln!("{} {}", err(Style::Dim, "run"), handle.id());
+        }
+        follow(handle, &plan, &args.working).await
+    })
+}
+
+/// Starts a run of a plan that was checked. Without an input it has the plan's own.
+pub(crate) async fn begin(
+    bench: &Workbench,
+    plan: Steps,
+    input: Option<Arc<str>>,
+    caller: &str,
+) -> Result<(RunHandle, Arc<Steps>), CliError> {
     let input = input.or_else(|| plan.input.clone()).unwrap_or_else(|| "{}".into());
+    let plan = Arc::new(plan);
     let start = Start {
         id: RunId(home::call_id()?),
         text: plan::canonical(&plan).into(),
-        plan: Arc::new(plan),
+        plan: plan.clone(),
         input,
-        who: Who { tenant: Tenant::default(), caller: "toolcell plan".into() },
+        who: Who { tenant: Tenant::default(), caller: caller.into() },
     };
-    bench.work(async |bench| {
-        let (id, plan) = (start.id, start.plan.clone());
-        if !args.working.quiet && !args.working.json {
-            eprintln!("{} {id}", err(Style::Dim, "run"));
-        }
-        let handle = bench.scheduler().start(start).await.map_err(|error| not_started(&error))?;
-        follow(handle, &plan, &args.working).await
-    })
+    let handle = bench.scheduler().start(start).await.map_err(|error| not_started(&error))?;
+    Ok((handle, plan))
 }
 
 pub(super) fn resume(paths: &Paths, args: &PlanResumeArgs) -> Result<Exit, CliError> {
@@ -56,21 +67,27 @@ pub(super) fn resume(paths: &Paths, args: &PlanResumeArgs) -> Result<Exit, CliEr
     }
     let bench = open(paths, &args.working)?;
     bench.work(async |bench| {
-        let tenant = Tenant::default();
-        let found = find(bench.store(), &tenant, &args.run).await?;
-        let unreadable = |problems| {
-            let mut error = CliError::failed("the plan of this run no longer fits the tools that are there");
-            error.causes = lines(&problems);
-            error.next("Put the tools back that it was started with, or cancel the run.")
-        };
-        let read = plan::read(&found.run.plan, Format::Json);
-        let plan = read.and_then(|written| plan::check(&written, bench.host(), &tenant)).map_err(unreadable)?;
-        let plan = Arc::new(plan);
-        let head = bench.store().claim(&tenant, found.run.id).await.map_err(|error| stored::unusable(&error))?;
-        let kept = steps(bench.store(), head.run.id).await?;
-        let handle = bench.scheduler().resume(head, kept, plan.clone()).map_err(|error| not_started(&error))?;
+        let (handle, plan) = go_on(bench, &args.run).await?;
         follow(handle, &plan, &args.working).await
     })
+}
+
+/// Takes over the run of that id, or of those first digits, and goes on with it where it stands.
+pub(crate) async fn go_on(bench: &Workbench, run: &str) -> Result<(RunHandle, Arc<Steps>), CliError> {
+    let tenant = Tenant::default();
+    let found = find(bench.store(), &tenant, run).await?;
+    let unreadable = |problems| {
+        let mut error = CliError::failed("the plan of this run no longer fits the tools that are there");
+        error.causes = lines(&problems);
+        error.next("Put the tools back that it was started with, or cancel the run.")
+    };
+    let read = plan::read(&found.run.plan, Format::Json);
+    let plan = read.and_then(|written| plan::check(&written, bench.host(), &tenant)).map_err(unreadable)?;
+    let plan = Arc::new(plan);
+    let head = bench.store().claim(&tenant, found.run.id).await.map_err(|error| stored::unusable(&error))?;
+    let kept = steps(bench.store(), head.run.id).await?;
+    let handle = bench.scheduler().resume(head, kept, plan.clone()).map_err(|error| not_started(&error))?;
+    Ok((handle, plan))
 }
 
 /// Opens everything that a run needs, behind the second wall.
@@ -235,7 +252,7 @@ fn not_started(error: &StartError) -> CliError {
     }
 }
 
-fn stopped(id: RunId, fault: &Fault) -> CliError {
+pub(crate) fn stopped(id: RunId, fault: &Fault) -> CliError {
     let mut error = CliError::failed("the run stopped").because(fault);
     if let Fault::Store { error: RunError::Unavailable(unavailable), .. } = fault {
         error.causes.push(unavailable.detail.clone());
