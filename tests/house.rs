@@ -6,15 +6,53 @@ use std::path::{Path, PathBuf};
 
 use crate::support::checkout;
 
+/// The folders whose README.md is read by newcomers.
+const READMES: &[&str] = &["", "agents", "runtime/review"];
+
 #[test]
-fn every_path_in_the_readme_exists() {
-    let text = fs::read_to_string(checkout().join("README.md")).unwrap();
+fn every_path_in_a_readme_exists() {
     let mut found = 0;
-    for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        assert!(checkout().join(link).exists(), "README.md speaks of `{link}`, which is not there");
-        found += 1;
+    for folder in READMES {
+        let folder = checkout().join(folder);
+        let text = fs::read_to_string(folder.join("README.md")).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            assert!(
+                folder.join(link).exists(),
+                "{}/README.md speaks of `{link}`, which is not there",
+                folder.display()
+            );
+            found += 1;
+        }
     }
-    assert!(found >= 7, "only {found} links");
+    assert!(found >= 15, "only {found} links");
+}
+
+#[test]
+fn every_command_in_a_readme_is_one_of_the_binary() {
+    let cli = checkout().join("runtime/cli/src");
+    let plan = fs::read_to_string(cli.join("args/plan.rs")).unwrap();
+    let commands = plan.split("enum PlanCommand").nth(1).unwrap().split("\n}").next().unwrap();
+    let word =
+        |text: &str| text.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default().to_owned();
+    let mut seen = BTreeSet::new();
+    for folder in READMES {
+        let text = fs::read_to_string(checkout().join(folder).join("README.md")).unwrap();
+        let fenced = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let quoted = text.split("`toolcell ").skip(1).filter_map(|rest| rest.split('`').next());
+        let lines = fenced.flat_map(str::lines).flat_map(|line| line.split("toolcell ").skip(1));
+        for command in lines.chain(quoted) {
+            let name = word(command);
+            let file = cli.join("commands").join(name.replace('-', "_"));
+            assert!(file.is_dir() || file.with_extension("rs").exists(), "there is no `toolcell {command}`");
+            if let Some(under) = command.strip_prefix("plan ").map(word) {
+                let variant = format!("    {}{}", under[..1].to_uppercase(), &under[1..]);
+                let ends = ['(', ','].map(|end| format!("{variant}{end}"));
+                assert!(ends.iter().any(|end| commands.contains(end)), "there is no `toolcell {command}`");
+            }
+            seen.insert(name);
+        }
+    }
+    assert!(seen.len() >= 12, "only {seen:?}");
 }
 
 #[test]
@@ -47,15 +85,16 @@ fn imports_point_one_way() {
         ("store", &["core"]),
         ("build", &["core", "host"]),
         ("review", &["core", "host"]),
-        ("cli", &["core", "host", "store", "build", "review"]),
+        ("agents", &["core"]),
+        ("cli", &["core", "host", "store", "build", "review", "agents"]),
     ];
-    for (room, allowed) in may {
-        let text = fs::read_to_string(checkout().join("runtime").join(room).join("Cargo.toml")).unwrap();
+    for (name, allowed) in may {
+        let text = fs::read_to_string(room(name).join("Cargo.toml")).unwrap();
         let manifest: toml::Table = text.parse().unwrap();
         for table in ["dependencies", "build-dependencies"] {
             let used = manifest.get(table).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
-            for name in used.filter_map(|name| name.strip_prefix("toolcell-")) {
-                assert!(allowed.contains(&name), "{room} may not use {name}");
+            for used in used.filter_map(|used| used.strip_prefix("toolcell-")) {
+                assert!(allowed.contains(&used), "{name} may not use {used}");
             }
         }
     }
@@ -75,11 +114,12 @@ fn libraries_read_no_environment_terminal_or_wall_clock_by_themselves() {
         "dirs::",
     ];
     let mut seen = 0;
-    for room in ["core", "host", "build", "review"] {
-        for file in sources(&checkout().join("runtime").join(room).join("src")) {
+    for name in ["core", "host", "store", "build", "review", "agents"] {
+        for file in sources(&room(name).join("src")) {
             // Tests may look at their own machine.
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            if name.contains("test") || name == "corpus.rs" {
+            if file.components().any(|part| part.as_os_str() == "tests") || name.contains("test") || name == "corpus.rs"
+            {
                 continue;
             }
             let text = fs::read_to_string(&file).unwrap();
@@ -111,12 +151,25 @@ fn there_is_exactly_one_binary() {
 fn the_exit_codes_of_the_readme_are_those_of_the_binary() {
     let readme = fs::read_to_string(checkout().join("README.md")).unwrap();
     let code = fs::read_to_string(checkout().join("runtime/cli/src/exit.rs")).unwrap();
-    for (number, word) in
-        [(0, "Ok"), (1, "Failed"), (2, "Usage"), (3, "Denied"), (4, "Exhausted"), (5, "Trapped"), (6, "Cancelled")]
-    {
+    for (number, word) in [
+        (0, "Ok"),
+        (1, "Failed"),
+        (2, "Usage"),
+        (3, "Denied"),
+        (4, "Exhausted"),
+        (5, "Trapped"),
+        (6, "Cancelled"),
+        (7, "Waiting"),
+    ] {
         assert!(code.contains(&format!("{word} = {number},")), "{word}");
         assert!(readme.contains(&format!("| {number} | ")), "README.md has no row for {number}");
     }
+}
+
+/// The folder of a room.
+fn room(name: &str) -> PathBuf {
+    let under = checkout().join("runtime").join(name);
+    if under.exists() { under } else { checkout().join(name) }
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

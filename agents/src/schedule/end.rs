@@ -7,7 +7,6 @@ use toolcell_core::failure::Question;
 use toolcell_core::runs::{RunError, RunState, Spent, StepKey, StepRecord, StepState};
 use toolcell_core::{History, ResultText, RunId};
 
-
 /// How a run ended, or stands until a person has answered.
 #[derive(Clone, Debug)]
 pub struct RunEnd {

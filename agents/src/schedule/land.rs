@@ -63,14 +63,7 @@ impl Driver {
     }
 
     /// Has the state of a step or an item written down, and what its last call used.
-    pub(super) fn conclude_unit(
-        &mut self,
-        unit: Unit,
-        state: StepState,
-        since: Since,
-        used: Spent,
-        history: History,
-    ) {
+    pub(super) fn conclude_unit(&mut self, unit: Unit, state: StepState, since: Since, used: Spent, history: History) {
         let used = self.before.remove(&unit).unwrap_or_default().and(used);
         if matches!(state, StepState::Waiting { .. }) {
             self.before.insert(unit, used);

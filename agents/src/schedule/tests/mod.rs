@@ -20,8 +20,8 @@ use toolcell_core::card::Card;
 use toolcell_core::failure::Question;
 use toolcell_core::runs::{Answer, Answered, Kept, RunState, StepState};
 use toolcell_core::{
-    CallId, Clock, Digest, Directory, Effects, Events, Failure, History, Kind, Outcome, ResultText, RunId, RunStore, Tenant,
-    ToolCall, Toolbox, UnixMillis, Verdict,
+    CallId, Clock, Digest, Directory, Effects, Events, Failure, History, Kind, Outcome, ResultText, RunId, RunStore,
+    Tenant, ToolCall, Toolbox, UnixMillis, Verdict,
 };
 
 use super::{Bounds, MemoryRuns, RunEnd, RunHandle, Scheduler, Settings, Start, Unwatched, Who};
