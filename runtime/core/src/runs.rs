@@ -39,8 +39,8 @@ pub trait RunStore: Send + Sync {
     /// takes with it the answer that was given to that.
     ///
     /// # Errors
-    /// [`RunError::Overtaken`] where the fence is not the newest; nothing is written then. [`RunError::NotFound`],
-    /// [`RunError::Unavailable`].
+    /// [`RunError::Overtaken`] where the fence is not the newest, or the run has ended; nothing is written then.
+    /// [`RunError::NotFound`], [`RunError::Unavailable`].
     async fn commit(
         &self,
         run: RunId,
@@ -78,7 +78,7 @@ pub trait RunStore: Send + Sync {
     /// Answers the question of a step, once.
     ///
     /// # Errors
-    /// [`RunError::NotWaiting`] where the step asks nothing, [`RunError::Answered`] where somebody was first,
+    /// [`RunError::NotWaiting`] where the step asks nothing or the run has ended, [`RunError::Answered`] where somebody was first,
     /// [`RunError::NotFound`], [`RunError::Unavailable`].
     async fn answer(&self, tenant: &Tenant, run: RunId, key: &StepKey, answer: &Answered) -> Result<(), RunError>;
 

@@ -9,7 +9,7 @@ fn cost(calls: u64) -> Spent {
     Spent { calls, fuel: 10 * calls, http_requests: calls }
 }
 
-async fn written_down(runs: &MemoryRuns) -> Spent {
+pub(super) async fn written_down(runs: &MemoryRuns) -> Spent {
     kept(runs, 1).await.iter().fold(Spent::default(), |all, kept| all.and(kept.record.used))
 }
 
