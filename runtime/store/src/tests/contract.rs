@@ -17,18 +17,20 @@ learning_contract!(fresh; calls);
 
 /// The stores that the agents' room keeps in memory: whoever embeds them must not find out that they are others.
 mod in_memory {
+    use std::future::{Ready, ready};
+
     use toolcell_agents::fixes::Shelf;
     use toolcell_agents::schedule::MemoryRuns;
 
     use crate::contract::learning::learning_contract;
     use crate::contract::runs::run_contract;
 
-    async fn runs() -> (MemoryRuns, ()) {
-        (MemoryRuns::default(), ())
+    fn runs() -> Ready<(MemoryRuns, ())> {
+        ready((MemoryRuns::default(), ()))
     }
 
-    async fn shelf() -> (Shelf, ()) {
-        (Shelf::new(1_000), ())
+    fn shelf() -> Ready<(Shelf, ())> {
+        ready((Shelf::new(1_000), ()))
     }
 
     run_contract!(runs);
