@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::checkout;
+use toolcell_agents::plan::{self, Format};
+use toolcell_core::Tenant;
+
+use crate::support::{Cell, checkout, deny_all};
 
 /// The folders whose README.md is read by newcomers.
 const READMES: &[&str] = &["", "agents", "runtime/review"];
@@ -53,6 +56,21 @@ fn every_command_in_a_readme_is_one_of_the_binary() {
         }
     }
     assert!(seen.len() >= 12, "only {seen:?}");
+}
+
+#[test]
+fn the_plans_in_a_readme_fit_the_tools_that_they_name() {
+    let cell = Cell::with(&["tools-wasm/json", "tools-wasm/websearch", "tools-wasm/notify"], deny_all());
+    let text = fs::read_to_string(checkout().join("agents/README.md")).unwrap();
+    let mut seen = 0;
+    for (fence, format) in [("```toml\n", Format::Toml), ("```json\n", Format::Json)] {
+        for block in text.split(fence).skip(1).filter_map(|rest| rest.split("```").next()) {
+            let plan = plan::read(block, format).and_then(|plan| plan::check(&plan, &cell.host, &Tenant::default()));
+            plan.unwrap_or_else(|problems| panic!("{problems}\n{block}"));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 2);
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn its_table_of_attempts_is_that_of_the_code() {
     }
     says(&table);
     let rules = Rules::default();
-    says(&format!("at most {} s, and beyond that", rules.longest_asked.as_secs()));
+    says(&format!("more than {} s, or for more", rules.longest_asked.as_secs()));
     let (first, longest) = (rules.first_wait.as_millis(), rules.longest_wait.as_secs());
     says(&format!("at {first} ms and doubles up to {longest} s"));
 }
