@@ -58,24 +58,25 @@ async fn steps(sizes: &[u32]) {
     ];
     // The first run pays for what the process has not touched yet.
     run(Arc::new(MemoryRuns::default()), plan(shapes[0].1(10_000)), 10_000).await;
-    println!("\nmicroseconds a step, runs kept in memory\n");
+    println!("\nmicroseconds a step, runs kept in memory, the median of several rounds\n");
     println!("{:<22}{:>10}{:>12}{:>12}{:>10}", "steps", "", "bare call", "a step", "ratio");
     for (name, shape) in shapes {
         for size in sizes {
-            // What a few cost is lost in what a clock can tell, so they are run more often.
-            let rounds = (20_000 / size).clamp(1, 20);
-            let (mut floor, mut spent) = (Duration::ZERO, Duration::ZERO);
+            // What a few cost is soon lost in what else the machine does, so they are run more often.
+            let rounds = (20_000 / size).clamp(3, 21);
+            let (mut floors, mut times) = (Vec::new(), Vec::new());
             for _ in 0..rounds {
                 let calls = calls(*size as usize, 1);
                 let began = Instant::now();
                 for call in calls {
                     done(&Immediate.call(call, &Silent).await);
                 }
-                floor += began.elapsed();
-                spent += run(Arc::new(MemoryRuns::default()), plan(shape(*size)), u64::from(*size)).await;
+                floors.push(began.elapsed());
+                times.push(run(Arc::new(MemoryRuns::default()), plan(shape(*size)), u64::from(*size)).await);
             }
-            let of = |span: Duration| span.as_secs_f64() * 1e6 / f64::from(rounds * size);
-            println!("{name:<22}{size:>10}{:>12.2}{:>12.2}{:>10.1}", of(floor), of(spent), of(spent) / of(floor));
+            let of = |spans| median(spans).as_secs_f64() * 1e6 / f64::from(*size);
+            let (floor, time) = (of(floors), of(times));
+            println!("{name:<22}{size:>10}{floor:>12.2}{time:>12.2}{:>10.1}", time / floor);
         }
     }
 }
@@ -103,7 +104,6 @@ async fn run(runs: Arc<dyn RunStore>, plan: Plan, calls: u64) -> Duration {
 
 /// Calls through each layer by itself, and through all of them, as `toolcell plan` puts them together.
 async fn layers(rounds: usize) {
-    // The median of several passes: a neighbour on the same machine shows in some of them.
     const PASSES: usize = 9;
     println!("\nmicroseconds a call that completes, {rounds} calls in each of {PASSES} passes, the median of these\n");
     println!("{:<22}{:>12}{:>12}{:>10}", "layers", "a call", "over bare", "ratio");
@@ -149,10 +149,7 @@ async fn layers(rounds: usize) {
             }
             times.push(began.elapsed());
         }
-        let of = |mut spans: Vec<Duration>| {
-            spans.sort_unstable();
-            spans[PASSES / 2].as_secs_f64() * 1e6 / rounds as f64
-        };
+        let of = |spans| median(spans).as_secs_f64() * 1e6 / rounds as f64;
         let (floor, time) = (of(floors), of(times));
         println!("{name:<22}{time:>12.3}{:>12.3}{:>10.1}", time - floor, time / floor);
     }
@@ -229,6 +226,12 @@ async fn begun(store: &Store) -> (RunId, Fence) {
     };
     store.create(&new).await.unwrap();
     (new.id, store.claim(&new.tenant, new.id).await.unwrap().fence)
+}
+
+/// What a neighbour on the same machine does shows in some rounds, and not in the median of them.
+fn median(mut spans: Vec<Duration>) -> Duration {
+    spans.sort_unstable();
+    spans[spans.len() / 2]
 }
 
 /// Completes every call at once.
