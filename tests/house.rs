@@ -95,6 +95,11 @@ fn the_top_level_holds_what_it_may_and_nothing_else() {
     assert!(extra.is_empty(), "{extra:?}");
 }
 
+/// Where a room is.
+fn folder(room: &str) -> std::path::PathBuf {
+    if room == "agents" { checkout().join(room) } else { checkout().join("runtime").join(room) }
+}
+
 #[test]
 fn imports_point_one_way() {
     let may: &[(&str, &[&str])] = &[
@@ -106,13 +111,13 @@ fn imports_point_one_way() {
         ("agents", &["core"]),
         ("cli", &["core", "host", "store", "build", "review", "agents"]),
     ];
-    for (name, allowed) in may {
-        let text = fs::read_to_string(room(name).join("Cargo.toml")).unwrap();
+    for (room, allowed) in may {
+        let text = fs::read_to_string(folder(room).join("Cargo.toml")).unwrap();
         let manifest: toml::Table = text.parse().unwrap();
         for table in ["dependencies", "build-dependencies"] {
             let used = manifest.get(table).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
-            for used in used.filter_map(|used| used.strip_prefix("toolcell-")) {
-                assert!(allowed.contains(&used), "{name} may not use {used}");
+            for name in used.filter_map(|name| name.strip_prefix("toolcell-")) {
+                assert!(allowed.contains(&name), "{room} may not use {name}");
             }
         }
     }
@@ -132,12 +137,12 @@ fn libraries_read_no_environment_terminal_or_wall_clock_by_themselves() {
         "dirs::",
     ];
     let mut seen = 0;
-    for name in ["core", "host", "store", "build", "review", "agents"] {
-        for file in sources(&room(name).join("src")) {
+    for room in ["core", "host", "store", "build", "review", "agents"] {
+        for file in sources(&folder(room).join("src")) {
             // Tests may look at their own machine.
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            if file.components().any(|part| part.as_os_str() == "tests") || name.contains("test") || name == "corpus.rs"
-            {
+            let of_tests = file.components().any(|part| part.as_os_str() == "tests");
+            if of_tests || name.contains("test") || name == "corpus.rs" {
                 continue;
             }
             let text = fs::read_to_string(&file).unwrap();
@@ -182,12 +187,6 @@ fn the_exit_codes_of_the_readme_are_those_of_the_binary() {
         assert!(code.contains(&format!("{word} = {number},")), "{word}");
         assert!(readme.contains(&format!("| {number} | ")), "README.md has no row for {number}");
     }
-}
-
-/// The folder of a room.
-fn room(name: &str) -> PathBuf {
-    let under = checkout().join("runtime").join(name);
-    if under.exists() { under } else { checkout().join(name) }
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
