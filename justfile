@@ -24,6 +24,10 @@ check:
 bench:
     cargo bench --bench call
 
+# What a plan and the layers cost, against the bare calls, in one run.
+bench-plan:
+    cargo bench --bench plan
+
 # What CI runs.
 ci:
     bash .ci/run

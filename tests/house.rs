@@ -4,17 +4,73 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::checkout;
+use toolcell_agents::plan::{self, Format};
+use toolcell_core::Tenant;
+
+use crate::support::{Cell, checkout, deny_all};
+
+/// The folders whose README.md is read by newcomers.
+const READMES: &[&str] = &["", "agents", "runtime/review"];
 
 #[test]
-fn every_path_in_the_readme_exists() {
-    let text = fs::read_to_string(checkout().join("README.md")).unwrap();
+fn every_path_in_a_readme_exists() {
     let mut found = 0;
-    for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        assert!(checkout().join(link).exists(), "README.md speaks of `{link}`, which is not there");
-        found += 1;
+    for folder in READMES {
+        let folder = checkout().join(folder);
+        let text = fs::read_to_string(folder.join("README.md")).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            assert!(
+                folder.join(link).exists(),
+                "{}/README.md speaks of `{link}`, which is not there",
+                folder.display()
+            );
+            found += 1;
+        }
     }
-    assert!(found >= 7, "only {found} links");
+    assert!(found >= 15, "only {found} links");
+}
+
+#[test]
+fn every_command_in_a_readme_is_one_of_the_binary() {
+    let cli = checkout().join("runtime/cli/src");
+    let plan = fs::read_to_string(cli.join("args/plan.rs")).unwrap();
+    let commands = plan.split("enum PlanCommand").nth(1).unwrap().split("\n}").next().unwrap();
+    let word =
+        |text: &str| text.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default().to_owned();
+    let mut seen = BTreeSet::new();
+    for folder in READMES {
+        let text = fs::read_to_string(checkout().join(folder).join("README.md")).unwrap();
+        let fenced = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let quoted = text.split("`toolcell ").skip(1).filter_map(|rest| rest.split('`').next());
+        let lines = fenced.flat_map(str::lines).flat_map(|line| line.split("toolcell ").skip(1));
+        for command in lines.chain(quoted) {
+            let name = word(command);
+            let file = cli.join("commands").join(name.replace('-', "_"));
+            assert!(file.is_dir() || file.with_extension("rs").exists(), "there is no `toolcell {command}`");
+            if let Some(under) = command.strip_prefix("plan ").map(word) {
+                let variant = format!("    {}{}", under[..1].to_uppercase(), &under[1..]);
+                let ends = ['(', ','].map(|end| format!("{variant}{end}"));
+                assert!(ends.iter().any(|end| commands.contains(end)), "there is no `toolcell {command}`");
+            }
+            seen.insert(name);
+        }
+    }
+    assert!(seen.len() >= 12, "only {seen:?}");
+}
+
+#[test]
+fn the_plans_in_a_readme_fit_the_tools_that_they_name() {
+    let cell = Cell::with(&["tools-wasm/json", "tools-wasm/websearch", "tools-wasm/notify"], deny_all());
+    let text = fs::read_to_string(checkout().join("agents/README.md")).unwrap();
+    let mut seen = 0;
+    for (fence, format) in [("```toml\n", Format::Toml), ("```json\n", Format::Json)] {
+        for block in text.split(fence).skip(1).filter_map(|rest| rest.split("```").next()) {
+            let plan = plan::read(block, format).and_then(|plan| plan::check(&plan, &cell.host, &Tenant::default()));
+            plan.unwrap_or_else(|problems| panic!("{problems}\n{block}"));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 2);
 }
 
 #[test]
@@ -118,9 +174,16 @@ fn there_is_exactly_one_binary() {
 fn the_exit_codes_of_the_readme_are_those_of_the_binary() {
     let readme = fs::read_to_string(checkout().join("README.md")).unwrap();
     let code = fs::read_to_string(checkout().join("runtime/cli/src/exit.rs")).unwrap();
-    for (number, word) in
-        [(0, "Ok"), (1, "Failed"), (2, "Usage"), (3, "Denied"), (4, "Exhausted"), (5, "Trapped"), (6, "Cancelled")]
-    {
+    for (number, word) in [
+        (0, "Ok"),
+        (1, "Failed"),
+        (2, "Usage"),
+        (3, "Denied"),
+        (4, "Exhausted"),
+        (5, "Trapped"),
+        (6, "Cancelled"),
+        (7, "Waiting"),
+    ] {
         assert!(code.contains(&format!("{word} = {number},")), "{word}");
         assert!(readme.contains(&format!("| {number} | ")), "README.md has no row for {number}");
     }

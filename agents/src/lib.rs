@@ -8,5 +8,7 @@ pub mod fixes;
 pub mod health;
 pub mod layers;
 pub mod plan;
+#[cfg(test)]
+mod readme;
 pub mod repair;
 pub mod schedule;

@@ -53,7 +53,7 @@ impl FixStore for Shelf {
     }
 
     async fn list(&self, tenant: &Tenant, after: Option<Digest>, limit: u32) -> Result<Vec<Fix>, Unavailable> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limit.clamp(1, 10_000)).unwrap_or(10_000);
         let behind = |fix: &&Fix| fix.tenant == *tenant && after.is_none_or(|after| fix.id > after);
         Ok(self.with(|fixes| fixes.values().filter(behind).take(limit).cloned().collect()))
     }

@@ -20,7 +20,7 @@ pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 /// The calls under way in a layer, each with the wish to cancel it.
 #[derive(Debug, Default)]
-pub(super) struct Cancels(Mutex<HashMap<CallId, Arc<Wish>>>);
+pub(crate) struct Cancels(Mutex<HashMap<CallId, Arc<Wish>>>);
 
 #[derive(Debug, Default)]
 struct Wish {
@@ -30,7 +30,7 @@ struct Wish {
 
 /// A call under way. Dropping it takes it out of the list.
 #[derive(Debug)]
-pub(super) struct Underway<'a> {
+pub(crate) struct Underway<'a> {
     all: &'a Cancels,
     id: CallId,
     wish: Arc<Wish>,
@@ -38,14 +38,14 @@ pub(super) struct Underway<'a> {
 
 impl Cancels {
     /// Puts a call on the list.
-    pub(super) fn enter(&self, id: CallId) -> Underway<'_> {
+    pub(crate) fn enter(&self, id: CallId) -> Underway<'_> {
         let wish = Arc::new(Wish::default());
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, wish.clone());
         Underway { all: self, id, wish }
     }
 
     /// Wishes the end of a call. Answers whether it is on the list.
-    pub(super) fn cancel(&self, id: CallId) -> bool {
+    pub(crate) fn cancel(&self, id: CallId) -> bool {
         let wish = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
         let Some(wish) = wish else { return false };
         wish.made.store(true, Ordering::Release);
@@ -54,14 +54,14 @@ impl Cancels {
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
 impl Underway<'_> {
     /// Whether somebody wished its end.
-    pub(super) fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.wish.made.load(Ordering::Acquire)
     }
 
@@ -73,7 +73,7 @@ impl Underway<'_> {
     }
 
     /// Makes a call inside, under whatever id, and cancels it where this one is cancelled.
-    pub(super) async fn make(
+    pub(crate) async fn make(
         &self,
         inner: &dyn Layered,
         call: ToolCall,

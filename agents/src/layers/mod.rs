@@ -7,10 +7,9 @@
 
 pub mod breaker;
 pub mod cache;
-mod cancel;
+pub(crate) mod cancel;
 mod fallback;
 pub mod retry;
-mod spent;
 mod stack;
 mod timeout;
 mod turn;
@@ -28,7 +27,6 @@ pub use self::breaker::Breaker;
 pub use self::cache::Cache;
 pub use self::fallback::Fallback;
 pub use self::retry::Retry;
-pub use self::spent::Spent;
 pub use self::stack::{Layer, Parts, Settings, Stack};
 pub use self::timeout::Timeout;
 pub use self::turn::{Turn, turn};

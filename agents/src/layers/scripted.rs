@@ -118,7 +118,8 @@ impl Toolbox for Script {
 /// The message of a failure of the gates that a call met with while it ran.
 pub(crate) const INSIDE: &str = "inside";
 
-fn receipt(call: &ToolCall, verdict: &Verdict) -> Sealed {
+/// The receipt of a scripted call: it used ten of fuel and made one request, unless a gate kept it from beginning.
+pub(crate) fn receipt(call: &ToolCall, verdict: &Verdict) -> Sealed {
     let gates = [Kind::Limit(Limit::QueueTime), Kind::Limit(Limit::QueueLength), Kind::Limit(Limit::Rate)];
     let began = verdict.failure().is_none_or(|failure| !gates.contains(&failure.kind) || failure.message == INSIDE);
     let receipt = Receipt {

@@ -2,13 +2,12 @@
 
 use std::cell::Cell;
 
+use toolcell_core::nearest::nearest;
+
 use super::problem::{SHOWN, shown};
 
 /// The most names that are compared for one file. Beyond it a suggestion is luck.
 const MAX_COMPARED: usize = 2_000_000;
-
-/// The longest name for which there is a suggestion, in bytes.
-const MAX_NAME: usize = 256;
 
 /// The most names that a message lists where none is near. The longest of our own lists has 12.
 const MAX_LISTED: usize = 20;
@@ -20,27 +19,11 @@ pub(super) struct Nearest {
 }
 
 impl Nearest {
-    /// The candidate that is nearest to `name`, within a third of its length and at most three edits.
+    /// The candidate that is nearest to `name`, by the measure of [`toolcell_core::nearest`].
     pub(super) fn find<'a>(&self, name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-        if name.is_empty() || name.len() > MAX_NAME {
-            return None;
-        }
-        let most = (name.len() / 3).clamp(1, 3);
-        let mut best: Option<(usize, &str)> = None;
-        for candidate in candidates {
-            self.compared.set(self.compared.get() + 1);
-            if self.compared.get() > MAX_COMPARED {
-                break;
-            }
-            if candidate.len().abs_diff(name.len()) > most {
-                continue;
-            }
-            let distance = strsim::osa_distance(name, candidate);
-            if distance <= most && best.is_none_or(|best| (distance, candidate) < best) {
-                best = Some((distance, candidate));
-            }
-        }
-        best.map(|(_, candidate)| candidate)
+        let left = MAX_COMPARED - self.compared.get();
+        let count = |_: &&str| self.compared.set(self.compared.get() + 1);
+        nearest(name, candidates.into_iter().take(left).inspect(count))
     }
 
     /// `; the nearest is …`, or what there is where nothing is near.

@@ -4,8 +4,6 @@
 //! makes no call twice, and few at all. A repair that only moved the problem elsewhere is taken back: the caller gets the
 //! failure of the call that it made, with what was tried.
 
-mod cancel;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -16,9 +14,9 @@ use toolcell_core::{
     Then, ToolCall, Toolbox, Verdict,
 };
 
-use self::cancel::Cancels;
 use super::{OtherTool, Proposal, other_tool, propose};
 use crate::fixes::{Ended, Learner, apply, fingerprint, ranked};
+use crate::layers::cancel::{Cancels, Underway};
 use crate::layers::{CallOptions, Layered};
 
 /// How often rules are asked about one call. The second time is for what the first repair brought to light: text that became
@@ -134,7 +132,7 @@ struct Way<'a> {
     layer: &'a Repairing,
     options: &'a CallOptions,
     events: &'a dyn Events,
-    underway: cancel::Underway<'a>,
+    underway: Underway<'a>,
     first: CallId,
     made: usize,
     seen: HashSet<Digest>,

@@ -1,8 +1,13 @@
 //! Which of some names was meant by another: only where there is one answer, and by a margin.
 
+use toolcell_core::nearest::edits;
+
 /// The longest name that is compared, in bytes, and how many names it is compared with.
 const MAX_NAME: usize = 64;
 const MAX_COMPARED: usize = 2_000;
+
+/// The most edits of a misspelling, however long the name is. One more is looked at, to see by which margin the best name is the best.
+const MOST_EDITS: usize = 3;
 
 /// What a search came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +53,8 @@ pub(super) fn are_alike(a: &str, b: &str) -> bool {
 /// A misspelling keeps its first letter or swaps the first two, and has one edit for every four letters: typing errors at the first letter
 /// are rare (Yannakoudakis and Fawthrop, "The rules of spelling errors", 1983), while words that mean something else often
 /// differ just there. Among four letters or fewer, changing one makes another word (`port`, `post`), so there only a letter too many, too few
-/// or swapped counts. The next best name must be at least two edits further away.
+/// or swapped counts. The next best name must be at least two edits further away. That is stricter than what a message suggests
+/// ([`toolcell_core::nearest::nearest()`]), because nobody looks at a repair before it is made; the measure is the same.
 fn near<'a>(name: &str, valid: &[&'a str]) -> Meant<'a> {
     let meant = plain(name);
     if meant.is_empty() || name.len() > MAX_NAME {
@@ -58,8 +64,7 @@ fn near<'a>(name: &str, valid: &[&'a str]) -> Meant<'a> {
     let mut best: Option<(usize, &str)> = None;
     let mut second = usize::MAX;
     for candidate in valid.iter().take(MAX_COMPARED).filter(|candidate| candidate.len() <= MAX_NAME) {
-        let other = plain(candidate);
-        let distance = strsim::osa_distance(&meant, &other);
+        let Some(distance) = edits(&meant, &plain(candidate), MOST_EDITS + 1) else { continue };
         match best {
             Some((least, _)) if distance >= least => second = second.min(distance),
             _ => {
@@ -74,7 +79,7 @@ fn near<'a>(name: &str, valid: &[&'a str]) -> Meant<'a> {
     let first = meant.chars().next() == other.chars().next()
         || meant.chars().take(2).eq(other.chars().take(2).collect::<Vec<_>>().into_iter().rev());
     let short_change = longer <= 4 && length == other.chars().count() && !is_swap(&meant, &other);
-    if distance == 0 || distance > (longer / 4).min(3) || !first || short_change {
+    if distance == 0 || distance > (longer / 4).min(MOST_EDITS) || !first || short_change {
         return Meant::None;
     }
     // A whole word more is no typing error, and may turn the meaning around (`min_`, `no_`).

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use toolcell_core::json::quote;
-use toolcell_core::runs::{RunState, StepKey, StepRecord, StepState};
+use toolcell_core::runs::{RunState, Spent, StepKey, StepRecord, StepState};
 use toolcell_core::{Failure, History, ResultText, UnixMillis};
 
 use super::node::{ItemState, Unit};
@@ -67,8 +67,9 @@ impl Driver {
                 // Up to the last item that was looked at: nothing is written down of those behind it.
                 for (place, item) in each.items.iter().enumerate().take(each.next) {
                     if matches!(item.state, ItemState::Open | ItemState::Asks) {
-                        let item = u32::try_from(place).ok();
-                        records.push(bare(self.key(Unit { step, item }), StepState::Cancelled, now));
+                        let unit = Unit { step, item: u32::try_from(place).ok() };
+                        let used = self.before.remove(&unit).unwrap_or_default();
+                        records.push(bare(self.key(unit), StepState::Cancelled, now, used));
                     }
                 }
             }
@@ -79,7 +80,9 @@ impl Driver {
                 self.counts.skipped += 1;
                 StepState::Skipped { because: because.to_owned() }
             };
-            let record = bare(self.key(Unit { step, item: None }), state, now);
+            let unit = Unit { step, item: None };
+            let used = self.before.remove(&unit).unwrap_or_default();
+            let record = bare(self.key(unit), state, now, used);
             records.push(record.clone());
             self.nodes[step].end = Some(record);
         }
@@ -136,7 +139,7 @@ impl Driver {
     }
 }
 
-/// A record without a history, for what never called anything.
-fn bare(key: StepKey, state: StepState, now: UnixMillis) -> StepRecord {
-    StepRecord { key, state, started: now, duration_us: 0, history: History::default() }
+/// A record without a history, for what has no call that came back since it was last written down.
+fn bare(key: StepKey, state: StepState, now: UnixMillis, used: Spent) -> StepRecord {
+    StepRecord { key, state, started: now, duration_us: 0, used, history: History::default() }
 }

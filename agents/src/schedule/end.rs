@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toolcell_core::failure::Question;
-use toolcell_core::runs::{RunError, RunState, StepKey, StepRecord, StepState};
+use toolcell_core::runs::{RunError, RunState, Spent, StepKey, StepRecord, StepState};
 use toolcell_core::{History, ResultText, RunId};
-
-use crate::layers::Spent;
 
 /// How a run ended, or stands until a person has answered.
 #[derive(Clone, Debug)]
@@ -46,7 +44,8 @@ pub struct StepEnd {
 /// What a run took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// What was used up. A resumed run counts the calls of before that are written down, and no others.
+    /// What was used up. A resumed run counts what is written down of before, and no more: a call whose process ended before it
+    /// came back is a call whose cost nobody knows.
     pub used: Spent,
     /// Results that an earlier call had made.
     pub cached: u64,

@@ -1,13 +1,12 @@
 //! What an outcome makes of a step.
 
-use toolcell_core::runs::{StepRecord, StepState};
+use toolcell_core::runs::{Spent, StepRecord, StepState};
 use toolcell_core::{Attempt, Failure, History, Kind, Recovery, ResultText, Then};
 
 use super::ask;
 use super::node::{ItemState, Landed, Since, Unit};
 use super::run::Driver;
 use super::watch::Happening;
-use crate::layers::Spent;
 use crate::plan::Criticality;
 
 impl Driver {
@@ -17,7 +16,8 @@ impl Driver {
         drop(permit);
         self.under_way.remove(&unit);
         self.counts.under_way = self.under_way.len();
-        self.purse.back(Spent::on(&outcome));
+        let used = Spent::on(&outcome);
+        self.purse.back(used);
         let mut history = outcome.history;
         self.totals.cached += u64::from(history.kept.is_some());
         let repaired = history.attempts.iter().any(|attempt| matches!(attempt.then, Then::Changed { .. }));
@@ -42,7 +42,7 @@ impl Driver {
                 state
             }
         };
-        self.conclude_unit(unit, state, since, history);
+        self.conclude_unit(unit, state, since, used, history);
     }
 
     /// What a failure makes of a step: a question, its fallback value, or its end.
@@ -62,10 +62,14 @@ impl Driver {
         StepState::Failed { failure }
     }
 
-    /// Has the state of a step or an item written down.
-    pub(super) fn conclude_unit(&mut self, unit: Unit, state: StepState, since: Since, history: History) {
-        let record =
-            StepRecord { key: self.key(unit), state, started: since.wall, duration_us: since.micros(), history };
+    /// Has the state of a step or an item written down, and what its last call used.
+    pub(super) fn conclude_unit(&mut self, unit: Unit, state: StepState, since: Since, used: Spent, history: History) {
+        let used = self.before.remove(&unit).unwrap_or_default().and(used);
+        if matches!(state, StepState::Waiting { .. }) {
+            self.before.insert(unit, used);
+        }
+        let (key, duration_us) = (self.key(unit), since.micros());
+        let record = StepRecord { key, state, started: since.wall, duration_us, used, history };
         self.note(unit, record);
         if unit.item.is_some()
             && let Some(each) = &mut self.nodes[unit.step].each
@@ -126,7 +130,7 @@ impl Driver {
         };
         let since = each.since;
         self.nodes[step].each = None;
-        self.conclude_unit(Unit { step, item: None }, state, since, History::default());
+        self.conclude_unit(Unit { step, item: None }, state, since, Spent::default(), History::default());
     }
 
     /// A step has ended: those that need it may be able to begin.

@@ -11,40 +11,53 @@ use toolcell_core::{RunId, Tenant, UnixMillis};
 
 /// A run store in memory.
 #[derive(Debug, Default)]
-pub struct MemoryRuns(Mutex<HashMap<RunId, Run>>);
+pub struct MemoryRuns(Mutex<Runs>);
+
+#[derive(Debug, Default)]
+struct Runs {
+    by_id: HashMap<RunId, Run>,
+    /// How many runs were ever created.
+    created: u64,
+}
 
 #[derive(Debug)]
 struct Run {
+    /// Grows with each run: lists have one order, however many begin in one millisecond.
+    number: u64,
     head: RunHead,
     steps: BTreeMap<StepKey, Kept>,
 }
 
 impl MemoryRuns {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Run>> {
+    fn lock(&self) -> MutexGuard<'_, Runs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The run, unless it is another tenant's.
-fn owned<'a>(runs: &'a mut HashMap<RunId, Run>, tenant: &Tenant, run: RunId) -> Result<&'a mut Run, RunError> {
-    runs.get_mut(&run).filter(|found| found.head.run.tenant == *tenant).ok_or(RunError::NotFound)
+impl Runs {
+    /// The run, unless it is another tenant's.
+    fn owned(&mut self, tenant: &Tenant, run: RunId) -> Result<&mut Run, RunError> {
+        self.by_id.get_mut(&run).filter(|found| found.head.run.tenant == *tenant).ok_or(RunError::NotFound)
+    }
 }
 
 #[async_trait]
 impl RunStore for MemoryRuns {
     async fn create(&self, run: &NewRun) -> Result<(), RunError> {
         let mut runs = self.lock();
-        if runs.contains_key(&run.id) {
+        if runs.by_id.contains_key(&run.id) {
             return Err(RunError::Exists);
         }
+        runs.created += 1;
+        let number = runs.created;
         let head = RunHead { run: run.clone(), state: RunState::Running, ended: None, fence: Fence::default() };
-        runs.insert(run.id, Run { head, steps: BTreeMap::new() });
+        runs.by_id.insert(run.id, Run { number, head, steps: BTreeMap::new() });
         Ok(())
     }
 
     async fn claim(&self, tenant: &Tenant, run: RunId) -> Result<RunHead, RunError> {
         let mut runs = self.lock();
-        let found = owned(&mut runs, tenant, run)?;
+        let found = runs.owned(tenant, run)?;
         if !found.head.state.ended() {
             found.head.fence.0 += 1;
             found.head.state = RunState::Running;
@@ -61,8 +74,8 @@ impl RunStore for MemoryRuns {
         now: UnixMillis,
     ) -> Result<(), RunError> {
         let mut runs = self.lock();
-        let found = runs.get_mut(&run).ok_or(RunError::NotFound)?;
-        if found.head.fence != fence {
+        let found = runs.by_id.get_mut(&run).ok_or(RunError::NotFound)?;
+        if found.head.fence != fence || found.head.state.ended() {
             return Err(RunError::Overtaken);
         }
         for record in records {
@@ -76,13 +89,13 @@ impl RunStore for MemoryRuns {
     }
 
     async fn head(&self, tenant: &Tenant, run: RunId) -> Result<RunHead, RunError> {
-        owned(&mut self.lock(), tenant, run).map(|found| found.head.clone())
+        self.lock().owned(tenant, run).map(|found| found.head.clone())
     }
 
     async fn steps(&self, run: RunId, after: Option<&StepKey>, limit: u32) -> Result<Vec<Kept>, RunError> {
         use std::ops::Bound;
         let runs = self.lock();
-        let Some(found) = runs.get(&run) else { return Ok(Vec::new()) };
+        let Some(found) = runs.by_id.get(&run) else { return Ok(Vec::new()) };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let limit = usize::try_from(limit.clamp(1, 10_000)).unwrap_or(10_000);
         Ok(found
@@ -100,33 +113,33 @@ impl RunStore for MemoryRuns {
         before: Option<RunId>,
         limit: u32,
     ) -> Result<Vec<RunHead>, RunError> {
-        let runs = self.lock();
-        let order = |head: &RunHead| (std::cmp::Reverse(head.run.created), std::cmp::Reverse(head.run.id));
-        let before = match before {
-            None => None,
-            Some(run) => match runs.get(&run) {
-                Some(found) => Some(order(&found.head)),
-                None => return Ok(Vec::new()),
-            },
+        let mut runs = self.lock();
+        let before = match before.map(|run| runs.owned(tenant, run)) {
+            None => u64::MAX,
+            Some(Ok(found)) => found.number,
+            Some(Err(_)) => return Ok(Vec::new()),
         };
-        let mut heads: Vec<_> = runs
+        let mut found: Vec<_> = runs
+            .by_id
             .values()
-            .map(|run| &run.head)
-            .filter(|head| head.run.tenant == *tenant && state.is_none_or(|state| head.state == state))
-            .filter(|head| before.is_none_or(|before| order(head) > before))
+            .filter(|run| run.number < before && run.head.run.tenant == *tenant)
+            .filter(|run| state.is_none_or(|state| run.head.state == state))
             .collect();
-        heads.sort_by_key(|head| order(head));
-        heads.truncate(usize::try_from(limit.clamp(1, 1_000)).unwrap_or(1_000));
+        found.sort_unstable_by_key(|run| std::cmp::Reverse(run.number));
+        found.truncate(usize::try_from(limit.clamp(1, 1_000)).unwrap_or(1_000));
         let bare = |head: &RunHead| RunHead {
             run: NewRun { plan: "".into(), input: "".into(), ..head.run.clone() },
             ..head.clone()
         };
-        Ok(heads.into_iter().map(bare).collect())
+        Ok(found.into_iter().map(|run| bare(&run.head)).collect())
     }
 
     async fn answer(&self, tenant: &Tenant, run: RunId, key: &StepKey, answer: &Answered) -> Result<(), RunError> {
         let mut runs = self.lock();
-        let found = owned(&mut runs, tenant, run)?;
+        let found = runs.owned(tenant, run)?;
+        if found.head.state.ended() {
+            return Err(RunError::NotWaiting);
+        }
         match found.steps.get_mut(key) {
             Some(Kept { record: StepRecord { state: StepState::Waiting { .. }, .. }, answer: slot }) => {
                 if slot.is_some() {
@@ -141,10 +154,10 @@ impl RunStore for MemoryRuns {
 
     async fn remove(&self, tenant: &Tenant, run: RunId) -> Result<(), RunError> {
         let mut runs = self.lock();
-        if !owned(&mut runs, tenant, run)?.head.state.ended() {
+        if !runs.owned(tenant, run)?.head.state.ended() {
             return Err(RunError::NotEnded);
         }
-        runs.remove(&run);
+        runs.by_id.remove(&run);
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! What a run may still use up.
 
+use toolcell_core::runs::Spent;
 use toolcell_core::{Limit, Limits};
 
-use crate::layers::Spent;
 use crate::plan::Budget;
 
 /// A run's budget and what was used of it.
@@ -56,9 +56,7 @@ impl Purse {
 
     /// Something was used before.
     pub(super) fn add(&mut self, used: Spent) {
-        self.used.calls = self.used.calls.saturating_add(used.calls);
-        self.used.fuel = self.used.fuel.saturating_add(used.fuel);
-        self.used.http_requests = self.used.http_requests.saturating_add(used.http_requests);
+        self.used = self.used.and(used);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
-use toolcell_core::runs::{StepKey, StepRecord, StepState};
+use toolcell_core::runs::{Spent, StepKey, StepRecord, StepState};
 use toolcell_core::{Arguments, Digest, Effects, Failure, History, Kind, Limits, RunId, ToolCall};
 
 use super::ask;
@@ -12,7 +12,6 @@ use super::render::{Values, looked_at, put};
 use super::run::{Driver, Stop};
 use super::watch::{Happening, Relay};
 use crate::layers::CallOptions;
-use crate::layers::Spent;
 use crate::plan::{ForEach, Step, Template};
 
 /// What a call is made with.
@@ -60,6 +59,7 @@ impl Driver {
                         state,
                         started: since.wall,
                         duration_us: 0,
+                        used: Spent::default(),
                         history: History::default(),
                     };
                     self.note(unit, record.clone());
@@ -67,7 +67,7 @@ impl Driver {
                 }
                 Turn::Fail(failure) => {
                     let state = self.failed(unit, failure);
-                    self.conclude_unit(unit, state, since, History::default());
+                    self.conclude_unit(unit, state, since, Spent::default(), History::default());
                 }
             }
         }
@@ -152,7 +152,7 @@ impl Driver {
                 Ok(rendered) => self.send(unit, rendered, permit, limits, since),
                 Err(state) => {
                     self.purse.back(Spent::default());
-                    self.conclude_unit(unit, *state, since, History::default());
+                    self.conclude_unit(unit, *state, since, Spent::default(), History::default());
                 }
             }
         }
@@ -239,7 +239,9 @@ impl Driver {
             return;
         }
         let state = StepState::Started { call: id };
-        let record = StepRecord { key, state, started: since.wall, duration_us: 0, history: History::default() };
+        // What the call will have cost is not known; that it went out is.
+        let used = self.before.get(&unit).copied().unwrap_or_default().and(Spent::ONE_CALL);
+        let record = StepRecord { key, state, started: since.wall, duration_us: 0, used, history: History::default() };
         self.held.insert(unit, held);
         self.note(unit, record);
     }

@@ -6,13 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use toolcell_core::failure::Question;
 use toolcell_core::runs::{Answer, Answered, Kept, RunError, StepRecord, StepState};
-use toolcell_core::{Failure, Kind, Recovery, Then};
+use toolcell_core::{Failure, Kind, Recovery};
 
 use super::node::{ItemState, Said, Unit};
 use super::ready::NO_PLACE;
 use super::run::{Deadline, Driver};
 use super::{StartError, ask, later};
-use crate::layers::Spent;
 
 /// What a record that does not end its step becomes when a run goes on.
 enum Next {
@@ -43,7 +42,7 @@ impl Driver {
             let Some(step) = found.filter(|step| key.item.is_none() || plan.steps[*step].for_each.is_some()) else {
                 return Err(StartError::OtherPlan(key.clone()));
             };
-            self.purse.add(called(&kept.record, plan.steps[step].for_each.is_some()));
+            self.purse.add(kept.record.used);
             match (key.item, &kept.record.state) {
                 (Some(_), _) => self.items.entry(step).or_default().push(kept),
                 (None, StepState::Done { .. } | StepState::Failed { .. } | StepState::Skipped { .. }) => {
@@ -117,6 +116,7 @@ impl Driver {
     fn take_up(&mut self, unit: Unit, kept: Kept) -> bool {
         self.nodes[unit.step].begun = true;
         let Kept { record, answer } = kept;
+        self.before.insert(unit, record.used);
         match self.next(unit, &record, answer) {
             Next::Asks(question) => {
                 self.questions.insert(unit, question);
@@ -131,8 +131,10 @@ impl Driver {
             }
             Next::State(state) => {
                 self.questions.remove(&unit);
-                let StepRecord { key, started, duration_us, history, .. } = record;
-                self.note(unit, StepRecord { key, state: *state, started, duration_us, history });
+                if !matches!(*state, StepState::Waiting { .. }) {
+                    self.before.remove(&unit);
+                }
+                self.note(unit, StepRecord { state: *state, ..record });
                 false
             }
         }
@@ -215,18 +217,6 @@ impl Driver {
         self.counts.waiting = self.questions.len();
         Ok(any)
     }
-}
-
-/// The calls behind a record, as far as it tells.
-fn called(record: &StepRecord, is_list: bool) -> Spent {
-    let called = match record.state {
-        StepState::Done { .. } | StepState::Failed { .. } | StepState::Waiting { .. } | StepState::Started { .. } => {
-            record.key.item.is_some() || !is_list
-        }
-        StepState::Skipped { .. } | StepState::Cancelled => false,
-    };
-    let before = record.history.attempts.iter().filter(|attempt| attempt.then != Then::FellBack).count() as u64;
-    Spent { calls: before + u64::from(called && record.history.kept.is_none()), ..Spent::default() }
 }
 
 /// How long at least one step was under way. Only that counts against a run's deadline: waiting for a person and the time

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 use toolcell_core::failure::Question;
-use toolcell_core::runs::{Fence, Kept, RunError, RunHead, StepKey, StepRecord};
+use toolcell_core::runs::{Fence, Kept, RunError, RunHead, Spent, StepKey, StepRecord};
 use toolcell_core::{CallId, Effects, RunId, Tenant, UnixMillis};
 
 use super::gate::Member;
@@ -40,6 +40,8 @@ pub(super) struct Driver {
     pub(super) items: HashMap<usize, Vec<Kept>>,
     pub(super) questions: BTreeMap<Unit, Question>,
     pub(super) said: HashMap<Unit, Said>,
+    /// What is written down as used by steps that ask, or whose call is made again: their next record takes it over.
+    pub(super) before: HashMap<Unit, Spent>,
     pub(super) tools: HashMap<Arc<str>, (ToolName, Effects)>,
     pub(super) member: Member<Unit>,
     pub(super) held: HashMap<Unit, Held>,
@@ -109,6 +111,7 @@ impl Driver {
             items: HashMap::new(),
             questions: BTreeMap::new(),
             said: HashMap::new(),
+            before: HashMap::new(),
             tools: HashMap::new(),
             member: shared.gate.join(&head.run.tenant, &caller, plan.concurrency),
             tenant: head.run.tenant,

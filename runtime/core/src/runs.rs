@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::call::{CallId, NotACallId, Tenant};
 use crate::clock::UnixMillis;
 use crate::failure::{Failure, Question};
-use crate::history::History;
-use crate::outcome::ResultText;
+use crate::history::{History, Then};
+use crate::outcome::{Outcome, ResultText};
+use crate::receipt::Used;
 use crate::store::Unavailable;
 
 /// Keeps runs. Whatever it has answered survives the end of the process and a loss of power.
@@ -38,8 +39,8 @@ pub trait RunStore: Send + Sync {
     /// takes with it the answer that was given to that.
     ///
     /// # Errors
-    /// [`RunError::Overtaken`] where the fence is not the newest; nothing is written then. [`RunError::NotFound`],
-    /// [`RunError::Unavailable`].
+    /// [`RunError::Overtaken`] where the fence is not the newest, or the run has ended; nothing is written then.
+    /// [`RunError::NotFound`], [`RunError::Unavailable`].
     async fn commit(
         &self,
         run: RunId,
@@ -77,7 +78,7 @@ pub trait RunStore: Send + Sync {
     /// Answers the question of a step, once.
     ///
     /// # Errors
-    /// [`RunError::NotWaiting`] where the step asks nothing, [`RunError::Answered`] where somebody was first,
+    /// [`RunError::NotWaiting`] where the step asks nothing or the run has ended, [`RunError::Answered`] where somebody was first,
     /// [`RunError::NotFound`], [`RunError::Unavailable`].
     async fn answer(&self, tenant: &Tenant, run: RunId, key: &StepKey, answer: &Answered) -> Result<(), RunError>;
 
@@ -215,9 +216,70 @@ pub struct StepRecord {
     pub started: UnixMillis,
     /// From beginning to end, in microseconds; waiting for a person is not in it.
     pub duration_us: u64,
+    /// What it has used up of the run's budget, whatever records of it this one replaces included. The sum over a run's
+    /// records is what the run has used up.
+    #[serde(default, skip_serializing_if = "Spent::is_nothing")]
+    pub used: Spent,
     /// What happened on the way.
     #[serde(default, skip_serializing_if = "History::is_empty")]
     pub history: History,
+}
+
+/// What was used up of a run's budget, attempts that failed included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spent {
+    /// Calls that left the layers. An attempt that the breaker refused or the deadline forestalled counts too: the layers
+    /// never count too few.
+    pub calls: u64,
+    /// Fuel.
+    pub fuel: u64,
+    /// HTTP requests.
+    pub http_requests: u64,
+}
+
+impl Spent {
+    /// One call of whose cost nothing is known yet.
+    pub const ONE_CALL: Self = Self { calls: 1, fuel: 0, http_requests: 0 };
+
+    /// What an outcome cost. One that another call made costs nothing but the attempts before it.
+    pub fn on(outcome: &Outcome) -> Self {
+        let History { attempts, kept } = &outcome.history;
+        // Where the call fell back, the attempt that failed is the one that the outcome's own receipt speaks of.
+        let before = attempts.iter().filter(|attempt| attempt.then != Then::FellBack).count() as u64;
+        let mut spent = Self { calls: before, ..Self::default() };
+        for attempt in attempts {
+            spent.take(&attempt.used);
+        }
+        if kept.is_some() {
+            return spent;
+        }
+        spent.calls += 1;
+        if let Some(sealed) = &outcome.receipt {
+            spent.take(&sealed.receipt.used);
+        }
+        spent
+    }
+
+    /// Both together, at most what the numbers can say.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            fuel: self.fuel.saturating_add(other.fuel),
+            http_requests: self.http_requests.saturating_add(other.http_requests),
+        }
+    }
+
+    /// Whether nothing was used up.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn take(&mut self, used: &Used) {
+        self.fuel = self.fuel.saturating_add(used.fuel);
+        self.http_requests = self.http_requests.saturating_add(used.http_requests);
+    }
 }
 
 /// Where a step stands. A step that was not written down has not begun, or may be begun again.
@@ -356,9 +418,14 @@ mod tests {
             state: StepState::Done { result: ResultText::new("{\"n\":1.50}".to_owned()) },
             started: UnixMillis(5),
             duration_us: 7,
+            used: Spent { calls: 2, fuel: 900, http_requests: 1 },
             history: History::default(),
         };
         let text = serde_json::to_string(&record).expect("serialises");
         assert_eq!(serde_json::from_str::<StepRecord>(&text).expect("reads back"), record);
+        let bare = StepRecord { used: Spent::default(), ..record };
+        let text = serde_json::to_string(&bare).expect("serialises");
+        assert!(!text.contains("used"), "{text}");
+        assert_eq!(serde_json::from_str::<StepRecord>(&text).expect("reads back"), bare);
     }
 }

@@ -13,7 +13,7 @@ use toolcell_core::{Tenant, UnixMillis};
 use crate::Store;
 use crate::work::{Stopped, Unwritten, commit, count, from_row, sql};
 
-/// Steps that go into one statement: nine values each, far below the 32,766 that `SQLite` takes.
+/// Steps that go into one statement: ten values each, far below the 32,766 that `SQLite` takes.
 const TOGETHER: usize = 200;
 
 /// Steps that are removed in one transaction.
@@ -115,7 +115,7 @@ impl RunStore for Store {
 
     async fn steps(&self, run: RunId, after: Option<&StepKey>, limit: u32) -> Result<Vec<Kept>, RunError> {
         let rows = sqlx::query_as::<_, StepRow>(
-            "SELECT s.step, s.item, s.started, s.duration_us, s.body, s.history, s.answer \
+            "SELECT s.step, s.item, s.started, s.duration_us, s.body, s.used, s.history, s.answer \
              FROM run r JOIN step s ON s.run = r.number WHERE r.id = ?1 AND (s.step, s.item) > (?2, ?3) \
              ORDER BY s.step, s.item LIMIT ?4",
         )
@@ -249,12 +249,14 @@ struct Written {
     started: i64,
     duration_us: i64,
     body: String,
+    used: Option<String>,
     history: Option<String>,
 }
 
 impl Written {
     fn of(record: &StepRecord) -> Result<Self, serde_json::Error> {
         let history = (!record.history.is_empty()).then(|| serde_json::to_string(&record.history)).transpose()?;
+        let used = (!record.used.is_nothing()).then(|| serde_json::to_string(&record.used)).transpose()?;
         Ok(Self {
             step: record.key.step.to_string(),
             item: item(&record.key),
@@ -262,6 +264,7 @@ impl Written {
             started: sql(record.started.0),
             duration_us: sql(record.duration_us),
             body: serde_json::to_string(&record.state)?,
+            used,
             history,
         })
     }
@@ -270,7 +273,7 @@ impl Written {
 /// Writes steps, each in the place of what was written of it before.
 async fn put(tx: &mut Transaction<'static, Sqlite>, run: i64, rows: &[Written]) -> Result<(), sqlx::Error> {
     let mut insert =
-        QueryBuilder::new("INSERT INTO step (run, step, item, state, started, duration_us, body, history) ");
+        QueryBuilder::new("INSERT INTO step (run, step, item, state, started, duration_us, body, used, history) ");
     insert.push_values(rows, |mut row, written| {
         row.push_bind(run)
             .push_bind(&written.step)
@@ -279,11 +282,13 @@ async fn put(tx: &mut Transaction<'static, Sqlite>, run: i64, rows: &[Written]) 
             .push_bind(written.started)
             .push_bind(written.duration_us)
             .push_bind(&written.body)
+            .push_bind(&written.used)
             .push_bind(&written.history);
     });
     insert.push(
         " ON CONFLICT (run, step, item) DO UPDATE SET state = excluded.state, started = excluded.started, \
-         duration_us = excluded.duration_us, body = excluded.body, history = excluded.history, answer = NULL",
+         duration_us = excluded.duration_us, body = excluded.body, used = excluded.used, history = excluded.history, \
+         answer = NULL",
     );
     // Only full statements are alike; the others would push better ones out of the cache.
     insert.build().persistent(rows.len() == 1 || rows.len() == TOGETHER).execute(&mut **tx).await.map(drop)
@@ -295,20 +300,23 @@ struct StepRow {
     started: i64,
     duration_us: i64,
     body: String,
+    used: Option<String>,
     history: Option<String>,
     answer: Option<String>,
 }
 
-from_row!(StepRow: step, item, started, duration_us, body, history, answer);
+from_row!(StepRow: step, item, started, duration_us, body, used, history, answer);
 
 impl StepRow {
     fn kept(self) -> Result<Kept, serde_json::Error> {
         let state: StepState = serde_json::from_str(&self.body)?;
         let history = self.history.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default();
+        let used = self.used.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default();
         let answer = self.answer.map(|text| serde_json::from_str::<Answered>(&text)).transpose()?;
         let key = StepKey { step: self.step.into(), item: u32::try_from(self.item).ok() };
         let started = UnixMillis(count(self.started));
-        Ok(Kept { record: StepRecord { key, state, started, duration_us: count(self.duration_us), history }, answer })
+        let duration_us = count(self.duration_us);
+        Ok(Kept { record: StepRecord { key, state, started, duration_us, used, history }, answer })
     }
 }
 

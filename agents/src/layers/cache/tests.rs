@@ -2,11 +2,12 @@ use std::sync::atomic::Ordering;
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
+use toolcell_core::runs::Spent;
 use toolcell_core::{Arguments, Failure, Limit, Limits, ResultText, Silent, UnixMillis};
 
 use super::*;
 use crate::layers::scripted::{Play, Script, Shop, Wall, call, failing, in_virtual_time, later, parts, polled};
-use crate::layers::{Door, Parts, Spent};
+use crate::layers::{Door, Parts};
 
 fn cache(script: &Arc<Script>, rules: Rules) -> Cache {
     let Parts { toolbox, directory, clock } = parts(script);

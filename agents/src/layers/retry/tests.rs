@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use toolcell_core::runs::Spent;
 use toolcell_core::{Kind, Limit, Silent, UnixMillis};
 
 use super::*;
 use crate::layers::scripted::{INSIDE, Play, Script, call, failing, in_virtual_time, later, parts, polled};
-use crate::layers::{Door, Parts, Spent};
+use crate::layers::{Door, Parts};
 
 fn retry(script: &Arc<Script>, rules: Rules) -> Retry {
     let Parts { toolbox, directory, clock } = parts(script);

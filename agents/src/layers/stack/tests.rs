@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use toolcell_core::failure::Question;
+use toolcell_core::runs::Spent;
 use toolcell_core::{Arguments, Failure, Kind, Limit, ResultText, Silent, Then, UnixMillis};
 
 use super::*;
-use crate::layers::Spent;
 use crate::layers::scripted::{Play, Script, call, failing, later, parts, polled};
 use crate::plan::Criticality;
 

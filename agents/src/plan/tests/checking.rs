@@ -45,7 +45,12 @@ fn wrong() -> Vec<(String, &'static str)> {
         (any("arguments = { x = { \"$input\" = \"/a~2\" } }"), "is no JSON pointer"),
         (any("arguments = { x = { \"$input\" = \"\", y = 1 } }"), "`$input` stands alone in its table: remove `y`"),
         (any("arguments = { x = { \"$index\" = 1 } }"), "`{ \"$index\" = true }`"),
-        (any("arguments = { x = { \"$result\" = \"aa\" } }"), "there is no step `aa`; the nearest is `a`"),
+        (any("arguments = { x = { \"$result\" = \"aa\" } }"), "there is no step `aa`: name the `id` of a step"),
+        (
+            "name = \"n\"\n[[step]]\nid = \"find\"\ntool = \"any.thing\"\n[[step]]\nid = \"b\"\ntool = \"any.thing\"\nneeds = [\"fnid\"]"
+                .to_owned(),
+            "there is no step `fnid`; the nearest is `find`",
+        ),
         (any("fallback = { x = { \"$input\" = \"\" } }"), "`fallback` is a value that is known beforehand"),
         (any("key = \"\""), "`key` is a text that is not empty"),
         (any("for-each = [1, 2]\nkey = \"k\""), "every item would have the same key"),

@@ -53,7 +53,10 @@ fn every_place_is_line_and_column_in_both_forms() {
         .expect_err("two problems");
     let found: Vec<_> = problems.problems.iter().map(|problem| (problem.line, problem.column)).collect();
     assert_eq!(found, [(5, 10), (5, 15)]);
-    assert_eq!(problems.problems[0].to_string(), "5:10: step `a`: there is no step `ä`; the nearest is `a`");
+    assert_eq!(
+        problems.problems[0].to_string(),
+        "5:10: step `a`: there is no step `ä`: name the `id` of a step of this plan"
+    );
 }
 
 #[test]

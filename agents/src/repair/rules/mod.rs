@@ -21,7 +21,7 @@ use serde_json::Value;
 use toolcell_core::ChangeKind;
 use toolcell_core::json::Json;
 
-/// Every rule for a single value. Rules for the members of an object stand in [`super::members`].
+/// Every rule for a single value. Rules for the members of an object stand in `repair/members.rs`.
 pub const RULES: &[Rule] = &[
     null::RULE,
     boolean::RULE,

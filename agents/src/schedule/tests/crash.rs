@@ -225,7 +225,11 @@ async fn a_run_that_dies_after_any_commit_goes_on_and_does_nothing_twice() {
             let (stage, inner) = (echo(), Arc::new(MemoryRuns::default()));
             let end = through(&stage, &inner, &mixed(), commits, then).await;
             assert_eq!((end.state, states(&end)), (RunState::Completed, states(&straight)), "{then:?} {commits:?}");
+            let spent = super::cost::written_down(&inner).await;
+            assert!(end.totals.used.is_nothing() || end.totals.used == spent, "{then:?} {commits:?}: {end:?}");
             let mut once: Vec<_> = stage.ended();
+            // What took place is counted, and nothing that did not burn fuel has burnt any.
+            assert!(spent.fuel <= 10 * once.len() as u64, "{then:?} {commits:?}: {spent:?}");
             once.retain(|key| ["b", "c", "list", "maybe", "last"].iter().any(|step| key.contains(&format!(":{step}"))));
             let all = once.len();
             once.sort();
@@ -235,6 +239,7 @@ async fn a_run_that_dies_after_any_commit_goes_on_and_does_nothing_twice() {
                 (9, 9),
                 "{then:?} {commits:?}: nothing is done twice, and nothing is left out"
             );
+            assert!(spent.calls >= 9 + 6, "{then:?} {commits:?}: {spent:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use super::crash::{Frail, Then};
 use super::*;
 use crate::schedule::StartError;
 use futures_util::FutureExt as _;
-use toolcell_core::runs::{RunError, StepKey, StepRecord};
+use toolcell_core::runs::{RunError, Spent, StepKey, StepRecord};
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_fails_those_who_refer_to_it_and_nobody_else() {
@@ -60,7 +60,8 @@ async fn records_of_another_plan_and_runs_that_ended_are_not_resumed() {
     head.state = RunState::Running;
     for key in [StepKey { step: "b".into(), item: None }, StepKey { step: "a".into(), item: Some(3) }] {
         let state = StepState::Cancelled;
-        let record = StepRecord { key, state, started: UnixMillis(0), duration_us: u64::MAX, history: <_>::default() };
+        let (used, history) = (Spent::ONE_CALL, History::default());
+        let record = StepRecord { key, state, started: UnixMillis(0), duration_us: u64::MAX, used, history };
         let kept = vec![Kept { record, answer: None }];
         let refused = scheduler.resume(head.clone(), kept, plan.clone()).expect_err("it is not of this plan");
         assert!(matches!(refused, StartError::OtherPlan(_)), "{refused}");

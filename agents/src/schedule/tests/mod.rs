@@ -2,6 +2,7 @@
 
 mod answers;
 mod basics;
+mod cost;
 mod crash;
 mod hostile;
 mod random;
@@ -19,11 +20,12 @@ use toolcell_core::card::Card;
 use toolcell_core::failure::Question;
 use toolcell_core::runs::{Answer, Answered, Kept, RunState, StepState};
 use toolcell_core::{
-    CallId, Clock, Digest, Directory, Effects, Events, Failure, Kind, Outcome, ResultText, RunId, RunStore, Tenant,
-    ToolCall, Toolbox, UnixMillis, Verdict,
+    CallId, Clock, Digest, Directory, Effects, Events, Failure, History, Kind, Outcome, ResultText, RunId, RunStore,
+    Tenant, ToolCall, Toolbox, UnixMillis, Verdict,
 };
 
 use super::{Bounds, MemoryRuns, RunEnd, RunHandle, Scheduler, Settings, Start, Unwatched, Who};
+use crate::layers::scripted::receipt;
 use crate::layers::{Door, Timeout};
 use crate::plan::{Budget, Criticality, ForEach, Plan, Step, Template};
 
@@ -108,7 +110,8 @@ impl Toolbox for Stage {
             Act::Hang => std::future::pending().await,
         };
         self.seen.lock().expect("no test panics with it").ended.push(key);
-        Outcome::unsealed(verdict)
+        let receipt = Some(receipt(&call, &verdict));
+        Outcome { verdict, receipt, history: History::default() }
     }
 
     fn cancel(&self, call: CallId) -> bool {

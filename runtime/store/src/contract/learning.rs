@@ -8,25 +8,29 @@ use toolcell_core::health::{CallRecord, HealthStore, Recovered};
 use toolcell_core::history::{ChangeKind, Repairer};
 use toolcell_core::{Digest, Kind, Limit, Recovery, Tenant, UnixMillis};
 
-/// Makes a test of every clause; `$open` gives a future of something that derefs to a store and keeps its files.
+/// Makes a test of every clause about fixes, and about calls where they are kept too; `$open` gives a future of something that derefs to a store and keeps its files.
 macro_rules! learning_contract {
+    ($open:path; fixes) => {
+        learning_contract! { $open;
+            a_fix_comes_back_as_it_was_learned
+            what_is_added_to_a_fix_adds_up
+            fixes_are_their_tenants_alone
+            fixes_are_listed_by_id_and_forgotten
+        }
+    };
+    ($open:path; calls) => {
+        learning_contract! { $open;
+            records_come_back_oldest_first
+            only_so_many_records_are_kept
+        }
+    };
     ($open:path; $($clause:ident)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $clause() {
             let (store, _files) = $open().await;
             crate::contract::learning::$clause(std::sync::Arc::new(store)).await;
         }
-    )*};
-    ($open:path) => {
-        learning_contract! { $open;
-            a_fix_comes_back_as_it_was_learned
-            what_is_added_to_a_fix_adds_up
-            fixes_are_their_tenants_alone
-            fixes_are_listed_by_id_and_forgotten
-            records_come_back_oldest_first
-            only_so_many_records_are_kept
-        }
-    };
+    )*}
 }
 pub(crate) use learning_contract;
 

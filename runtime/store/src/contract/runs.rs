@@ -7,7 +7,8 @@ use toolcell_core::failure::Question;
 use toolcell_core::history::{Attempt, Then};
 use toolcell_core::receipt::Used;
 use toolcell_core::runs::{
-    Answer, Answered, Fence, Kept, NewRun, RunError, RunHead, RunId, RunState, RunStore, StepKey, StepRecord, StepState,
+    Answer, Answered, Fence, Kept, NewRun, RunError, RunHead, RunId, RunState, RunStore, Spent, StepKey, StepRecord,
+    StepState,
 };
 use toolcell_core::{CallId, Failure, History, Kind, ResultText, Tenant, UnixMillis};
 
@@ -27,7 +28,7 @@ macro_rules! run_contract {
             only_the_newest_claim_commits
             a_commit_is_there_whole_or_not_at_all
             steps_are_replaced_and_paged_in_order
-            every_state_and_history_comes_back
+            every_state_history_and_cost_comes_back
             a_question_is_answered_once
             of_many_answers_one_counts
             what_is_written_anew_takes_its_answer_with_it
@@ -70,7 +71,8 @@ fn key(step: &str, item: Option<u32>) -> StepKey {
 }
 
 fn record(step: &str, item: Option<u32>, state: StepState) -> StepRecord {
-    StepRecord { key: key(step, item), state, started: NOW, duration_us: 7, history: History::default() }
+    let (key, used, history) = (key(step, item), Spent::default(), History::default());
+    StepRecord { key, state, started: NOW, duration_us: 7, used, history }
 }
 
 fn done(step: &str, result: &str) -> StepRecord {
@@ -166,7 +168,7 @@ pub(crate) async fn steps_are_replaced_and_paged_in_order(store: Shared) {
     assert_eq!(seen, expected);
 }
 
-pub(crate) async fn every_state_and_history_comes_back(store: Shared) {
+pub(crate) async fn every_state_history_and_cost_comes_back(store: Shared) {
     let head = begun(&store, 6, "states").await;
     let failure = Box::new(Failure::new(Kind::Unavailable, "the other side is away").hint("Wait."));
     let question = Question { text: "Which?\u{0}".to_owned(), choices: Vec::new() };
@@ -191,6 +193,8 @@ pub(crate) async fn every_state_and_history_comes_back(store: Shared) {
         record("f", None, StepState::Cancelled),
     ];
     records[3].history.attempts.push(attempt);
+    records[2].used = Spent { calls: 1, fuel: u64::MAX, http_requests: 0 };
+    records[3].used = Spent { calls: 2, fuel: 5, http_requests: 7 };
     store.commit(head.run.id, head.fence, &records, None, NOW).await.expect("committed");
     let kept: Vec<_> = all(&store, head.run.id).await.into_iter().map(|kept| kept.record).collect();
     assert_eq!(kept, records);

@@ -28,6 +28,8 @@ CREATE TABLE step (
   duration_us INTEGER NOT NULL,
   -- The state with what belongs to it, as JSON.
   body TEXT NOT NULL,
+  -- What it used up of the run's budget, as JSON, where it used anything.
+  used TEXT,
   -- What happened on the way, as JSON, where anything did.
   history TEXT,
   -- What a person answered since, as JSON.

@@ -12,7 +12,30 @@ use crate::contract::runs::run_contract;
 
 kv_contract!(fresh);
 run_contract!(fresh);
-learning_contract!(fresh);
+learning_contract!(fresh; fixes);
+learning_contract!(fresh; calls);
+
+/// The stores that the agents' room keeps in memory: whoever embeds them must not find out that they are others.
+mod in_memory {
+    use std::future::{Ready, ready};
+
+    use toolcell_agents::fixes::Shelf;
+    use toolcell_agents::schedule::MemoryRuns;
+
+    use crate::contract::learning::learning_contract;
+    use crate::contract::runs::run_contract;
+
+    fn runs() -> Ready<(MemoryRuns, ())> {
+        ready((MemoryRuns::default(), ()))
+    }
+
+    fn shelf() -> Ready<(Shelf, ())> {
+        ready((Shelf::new(1_000), ()))
+    }
+
+    run_contract!(runs);
+    learning_contract!(shelf; fixes);
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_counted_is_what_a_recount_finds() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use toolcell_core::kv::{KvStore as _, Quota, Space};
-use toolcell_core::runs::{NewRun, RunId, RunStore as _, StepKey, StepRecord, StepState};
+use toolcell_core::runs::{NewRun, RunId, RunStore as _, Spent, StepKey, StepRecord, StepState};
 use toolcell_core::{CallId, History, ResultText, Tenant, UnixMillis};
 
 use super::{NOW, name, put, value};
@@ -116,6 +116,7 @@ fn batch(number: u64) -> Vec<StepRecord> {
         state: StepState::Done { result: ResultText::new(number.to_string()) },
         started: NOW,
         duration_us: number,
+        used: Spent { calls: 1, fuel: number, http_requests: 0 },
         history: History::default(),
     };
     (0..=number * 7 % 450).map(step).collect()
