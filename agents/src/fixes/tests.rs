@@ -41,7 +41,7 @@ fn a_difference_at_the_failing_places_alone_becomes_edits() {
         (r#"{"path":null}"#, r#"{"path":"b"}"#, &["/path"], None),
         (r#"{"path":""}"#, r#"{"path":"b"}"#, &["/path"], None),
         (r#"{"path":"<path>"}"#, r#"{"path":"b"}"#, &["/path"], None),
-        (r#"null"#, r#"{"path":"b"}"#, &[""], None),
+        ("null", r#"{"path":"b"}"#, &[""], None),
         (r#""a""#, r#"{"path":"b"}"#, &[""], None),
         (
             r#"{"limit":"5"}"#,
