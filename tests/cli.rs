@@ -12,6 +12,10 @@ use serde_json::Value;
 mod approve;
 #[path = "built.rs"]
 mod built;
+#[path = "cli/desk.rs"]
+mod desk;
+#[path = "cli/kill.rs"]
+mod kill;
 #[path = "cli/network.rs"]
 mod network;
 #[path = "cli/server.rs"]
