@@ -12,25 +12,29 @@ pub(crate) const PLAN_HELP: &str = "\
 A plan is a graph of calls, in TOML or JSON:
 
   name = \"two\"
+  input = { text = '{\"items\": [{\"name\": \"a\"}, {\"name\": \"b\"}]}' }
+
   [[step]]
-  id = \"parse\"
+  id = \"names\"
   tool = \"json.query\"
-  arguments = { document = { \"$input\" = \"/text\" }, path = \"$.items[*]\" }
+  arguments = { document = { \"$input\" = \"/text\" }, path = \"$.items[*].name\" }
 
   [[step]]
   id = \"each\"
   tool = \"json.query\"
-  for-each = { \"$result\" = \"parse\" }
-  arguments = { document = { \"$text\" = [{ \"$item\" = \"\" }] }, path = \"$.name\" }
+  for-each = { \"$result\" = \"names\", pointer = \"/paths\" }
+  arguments = { document = { \"$input\" = \"/text\" }, path = { \"$item\" = \"\" } }
 
   toolcell plan check two.toml                 all that is wrong with it, before anything runs
-  toolcell plan run two.toml --input '{\"text\": \"…\"}'
+  toolcell plan run two.toml                   or with `--input JSON` in place of the plan's own
   toolcell plan graph two.toml                 a picture, as Mermaid
   toolcell plan schema                         the JSON Schema of such a file, for editors
 
-A run is kept: what was killed goes on with `toolcell plan resume RUN`, and what asks a person with `toolcell answer`.";
+A run is kept: what was killed goes on with `toolcell plan resume RUN`, and what asks a person with `toolcell answer`. A call that \
+may not be made twice, and that went out when the process was killed, asks as well: nobody but a person can find out what it did.";
 
 pub(crate) const ANSWER_HELP: &str = "\
+A run that asks goes on with `toolcell plan resume RUN`, once its questions are answered:
   toolcell answer                              the open questions
   toolcell answer RUN STEP --say yes           the answer to a tool's question
   toolcell answer RUN STEP --retry             makes the call (again): what was in the way is gone

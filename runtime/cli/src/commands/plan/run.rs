@@ -33,19 +33,20 @@ pub(super) fn run(paths: &Paths, args: &PlanRunArgs) -> Result<Exit, CliError> {
         error.next("Nothing was called. `toolcell plan check` says the same for a machine with `--json`.")
     })?;
     let input = input.or_else(|| plan.input.clone()).unwrap_or_else(|| "{}".into());
+    let caller = format!("plan {}", plan.name).into();
     let start = Start {
         id: RunId(home::call_id()?),
         text: plan::canonical(&plan).into(),
         plan: Arc::new(plan),
         input,
-        who: Who { tenant: Tenant::default(), caller: "toolcell plan".into() },
+        who: Who { tenant: Tenant::default(), caller },
     };
     bench.work(async |bench| {
         let (id, plan) = (start.id, start.plan.clone());
         if !args.working.quiet && !args.working.json {
             eprintln!("{} {id}", err(Style::Dim, "run"));
         }
-        let handle = bench.scheduler().start(start).await.map_err(|error| not_started(&error))?;
+        let handle = bench.scheduler().start(start).await.map_err(|error| not_started(id, &error))?;
         follow(handle, &plan, &args.working).await
     })
 }
@@ -68,7 +69,8 @@ pub(super) fn resume(paths: &Paths, args: &PlanResumeArgs) -> Result<Exit, CliEr
         let plan = Arc::new(plan);
         let head = bench.store().claim(&tenant, found.run.id).await.map_err(|error| stored::unusable(&error))?;
         let kept = steps(bench.store(), head.run.id).await?;
-        let handle = bench.scheduler().resume(head, kept, plan.clone()).map_err(|error| not_started(&error))?;
+        let id = head.run.id;
+        let handle = bench.scheduler().resume(head, kept, plan.clone()).map_err(|error| not_started(id, &error))?;
         follow(handle, &plan, &args.working).await
     })
 }
@@ -227,10 +229,10 @@ fn input(given: &str) -> Result<Arc<str>, CliError> {
     Ok(json.to_text().into())
 }
 
-fn not_started(error: &StartError) -> CliError {
+fn not_started(id: RunId, error: &StartError) -> CliError {
     match error {
-        StartError::Ended(state) => CliError::failed(format!("the run has ended: it is {}", state.name()))
-            .next("`toolcell plan show RUN` shows its results."),
+        StartError::Ended(state) => CliError::failed(format!("the run has ended ({})", state.name()))
+            .next(format!("`toolcell plan show {id}` shows its results, `toolcell plan run` begins a new one.")),
         error => CliError::failed("the run was not started").because(error),
     }
 }
