@@ -8,6 +8,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+#[path = "cli/answer.rs"]
+mod answer;
 #[path = "cli/approve.rs"]
 mod approve;
 #[path = "built.rs"]
@@ -18,6 +20,8 @@ mod desk;
 mod kill;
 #[path = "cli/network.rs"]
 mod network;
+#[path = "cli/plan.rs"]
+mod plan;
 #[path = "cli/server.rs"]
 mod server;
 

@@ -65,7 +65,7 @@ pub(crate) enum PlanCommand {
     List(PlanListArgs),
     /// Shows a run and its steps.
     Show(PlanShowArgs),
-    /// Ends a run that nobody works on.
+    /// Ends a run. A process that still works on it begins nothing more.
     Cancel(PlanOneArgs),
     /// Forgets a run that has ended.
     Remove(PlanOneArgs),
@@ -141,8 +141,8 @@ pub(crate) struct PlanListArgs {
     /// Only those in this state.
     #[arg(long, value_parser = state, value_name = "STATE")]
     pub(crate) state: Option<RunState>,
-    /// At most so many.
-    #[arg(long, default_value_t = 20)]
+    /// At most so many, from 1 to 1000.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) limit: u32,
     /// Prints one run a line as JSON.
     #[arg(long)]
@@ -192,7 +192,7 @@ pub(crate) struct AnswerArgs {
     /// Who decides; without it, the name in USER.
     #[arg(long, value_name = "NAME")]
     pub(crate) by: Option<String>,
-    /// Prints the questions as JSON.
+    /// Prints the questions as JSON, one a line, or the answer that was kept.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,8 +1,9 @@
 //! `toolcell answer`
 
+use serde::Serialize;
 use serde_json::json;
 use toolcell_core::runs::{Answer, Answered, RunError, RunHead, RunState, RunStore as _, StepKey, StepState};
-use toolcell_core::{Arguments, Clock as _, Limits, ResultText, Tenant};
+use toolcell_core::{Arguments, Clock as _, Limits, ResultText, RunId, Tenant};
 use toolcell_host::schema::inert;
 use toolcell_store::Store;
 
@@ -59,6 +60,15 @@ fn decision(args: &AnswerArgs) -> Result<Option<Answer>, CliError> {
     })
 }
 
+/// What was kept, with every digit of a result.
+#[derive(Serialize)]
+struct Said<'a> {
+    run: RunId,
+    #[serde(flatten)]
+    key: &'a StepKey,
+    answered: &'a Answer,
+}
+
 async fn decide(store: &Store, run: &RunHead, args: &AnswerArgs, answer: Answer) -> Result<Exit, CliError> {
     let (id, tenant) = (run.run.id, &run.run.tenant);
     let key = match &args.step {
@@ -80,7 +90,7 @@ async fn decide(store: &Store, run: &RunHead, args: &AnswerArgs, answer: Answer)
         error => stored::unusable(&error),
     })?;
     if args.json {
-        print_json(&json!({ "run": id, "step": key.step, "item": key.item, "answered": answered.answer }))?;
+        print_json(&Said { run: id, key: &key, answered: &answered.answer })?;
     } else {
         say(&format!("{} {}", out(Style::Good, "answered"), inert(&key.to_string(), 120)));
         eprintln!("{} `toolcell plan resume {id}` goes on with the run", err(Style::Good, "next:"));

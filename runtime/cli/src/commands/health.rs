@@ -150,7 +150,12 @@ fn part(title: &str, summaries: &[Summary]) {
                 };
                 out(style, &format!("{score:>3}"))
             }
-            None => out(Style::Dim, &format!("  ? ({} calls more)", summary.missing)),
+            None => out(Style::Dim, "  ?"),
+        };
+        let short = if summary.score.is_none() {
+            out(Style::Dim, &format!("; a score needs {} more", summary.missing))
+        } else {
+            String::new()
         };
         let interval = summary.share.map_or_else(String::new, |share| {
             format!(" ({:.0} to {:.0} % with 95 % confidence)", share.low * 100.0, share.high * 100.0)
@@ -159,7 +164,7 @@ fn part(title: &str, summaries: &[Summary]) {
             format!("; p50 {:.1} ms, p95 {:.1} ms", ms(latency.p50_us), ms(latency.p95_us))
         });
         say(&format!(
-            "  {score}  {}  {} of {} attempts completed{interval}{latency}",
+            "  {score}  {}  {} of {} attempts completed{interval}{latency}{short}",
             name(&summary.name),
             summary.completed,
             summary.attempts,

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use toolcell_agents::plan::{self, Format, Plan as Steps};
 use toolcell_agents::schedule::{Fault, RunEnd, RunHandle, Start, StartError, StepEnd, Who};
 use toolcell_core::runs::{RunError, RunState, RunStore as _, StepState};
@@ -11,7 +10,9 @@ use toolcell_core::{Arguments, Limits, RunId, Tenant, Then};
 use toolcell_host::schema::inert;
 
 use super::live::{How, Live};
+use super::super::say_json;
 use super::stored::{self, find, steps};
+use super::wire::Ended;
 use super::{lines, text, written};
 use crate::args::{PlanResumeArgs, PlanRunArgs, Working};
 use crate::exit::{CliError, Exit};
@@ -105,7 +106,7 @@ async fn follow(handle: RunHandle, plan: &Steps, working: &Working) -> Result<Ex
     };
     let end = ended.map_err(|fault| stopped(id, &fault))?;
     if working.json {
-        say(&end_json(&end).to_string());
+        say_json(&Ended::of(&end))?;
     } else {
         tell(&end, plan);
     }
@@ -136,7 +137,7 @@ fn tell(end: &RunEnd, plan: &Steps) {
     let (totals, ms) = (end.totals, end.makespan.as_millis());
     let mut told = format!("{} calls in {ms} ms", totals.used.calls);
     for (many, what) in
-        [(totals.cached, "results kept from before"), (totals.repaired, "repaired"), (totals.retried, "tried again")]
+        [(totals.cached, "from the cache"), (totals.repaired, "repaired"), (totals.retried, "tried again")]
     {
         if many > 0 {
             told = format!("{told}, {many} {what}");
@@ -181,39 +182,6 @@ fn repairs(step: &StepEnd) -> Vec<String> {
             inert(&text, 600)
         })
         .collect()
-}
-
-fn end_json(end: &RunEnd) -> Value {
-    let output =
-        end.output.as_ref().and_then(|output| serde_json::value::RawValue::from_string(output.get().into()).ok());
-    let steps = end.steps.iter().map(|step| {
-        json!({
-            "id": &*step.id,
-            "state": step.state.as_ref().map_or("not-begun", StepState::name),
-            "result": step.state,
-            "duration_ms": u64::try_from(step.duration.as_millis()).unwrap_or(u64::MAX),
-            "history": step.history,
-        })
-    });
-    let questions = end
-        .questions
-        .iter()
-        .map(|(key, question)| json!({ "step": &*key.step, "item": key.item, "question": question }));
-    let totals = end.totals;
-    json!({
-        "event": "ended",
-        "run": end.run,
-        "state": end.state,
-        "because": end.because,
-        "steps": steps.collect::<Vec<_>>(),
-        "questions": questions.collect::<Vec<_>>(),
-        "output": output,
-        "totals": {
-            "calls": totals.used.calls, "fuel": totals.used.fuel, "http_requests": totals.used.http_requests,
-            "cached": totals.cached, "repaired": totals.repaired, "retried": totals.retried,
-        },
-        "makespan_ms": u64::try_from(end.makespan.as_millis()).unwrap_or(u64::MAX),
-    })
 }
 
 /// The input: JSON, or a file of it.

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Value, json};
 use toolcell_agents::plan::{self, Format, Plan};
 use toolcell_core::runs::{Kept, RunError, RunHead, RunState, RunStore as _, StepKey, StepState};
 use toolcell_core::{Clock as _, RunId, Tenant};
@@ -10,7 +9,8 @@ use toolcell_host::schema::inert;
 use toolcell_review::rfc3339;
 use toolcell_store::Store;
 
-use super::super::print_json;
+use super::super::{print_json, say_json};
+use super::wire::{Head, Whole};
 use crate::args::{PlanListArgs, PlanOneArgs, PlanShowArgs};
 use crate::exit::{CliError, Exit};
 use crate::home::{self, SystemClock};
@@ -32,7 +32,7 @@ pub(super) fn list(paths: &Paths, args: &PlanListArgs) -> Result<Exit, CliError>
     };
     for head in &runs {
         if args.json {
-            say(&head_json(head).to_string());
+            say_json(&Head::of(head))?;
         } else {
             let (state, when) = (shown(head.state), out(Style::Dim, &rfc3339(head.run.created)));
             say(&format!("{}  {when}  {state}  {}", head.run.id, inert(&head.run.caller, 80)));
@@ -60,11 +60,7 @@ pub(super) fn show(paths: &Paths, args: &PlanShowArgs) -> Result<Exit, CliError>
     let place = |key: &StepKey| places.get(&*key.step).copied().unwrap_or(usize::MAX);
     kept.sort_by_key(|kept| place(&kept.record.key));
     if args.json {
-        let mut whole = head_json(&head);
-        whole["steps"] = kept.iter().map(step_json).collect();
-        whole["plan"] = serde_json::from_str(&head.run.plan).unwrap_or_default();
-        whole["input"] = serde_json::from_str(&head.run.input).unwrap_or_default();
-        print_json(&whole)?;
+        print_json(&Whole::of(&head, &kept))?;
         return Ok(Exit::Ok);
     }
     let (state, begun) = (shown(head.state), rfc3339(head.run.created));
@@ -92,10 +88,13 @@ pub(super) fn cancel(paths: &Paths, args: &PlanOneArgs) -> Result<Exit, CliError
                 .next(format!("`toolcell plan remove {}` forgets it.", found.run.id)));
         }
         let head = store.claim(&found.run.tenant, found.run.id).await.map_err(|error| unusable(&error))?;
-        store
-            .commit(head.run.id, head.fence, &[], Some(RunState::Cancelled), SystemClock.now())
-            .await
-            .map_err(|error| unusable(&error))?;
+        let mut left: Vec<_> = steps(&store, head.run.id).await?.into_iter().map(|kept| kept.record).collect();
+        // What asks is not to be answered any more, and of what was under way nobody will know.
+        left.retain(|record| matches!(record.state, StepState::Started { .. } | StepState::Waiting { .. }));
+        left.iter_mut().for_each(|record| record.state = StepState::Cancelled);
+        let (run, now) = (head.run.id, SystemClock.now());
+        let ended = store.commit(run, head.fence, &left, Some(RunState::Cancelled), now).await;
+        ended.map_err(|error| unusable(&error))?;
         say(&format!("{} {}", out(Style::Warn, "cancelled"), head.run.id));
         Ok(Exit::Ok)
     })
@@ -208,25 +207,6 @@ fn line(kept: &Kept) -> String {
     let state = out(style, &format!("{:<9}", record.state.name()));
     let line = format!("{state} {ms:>8} ms  {}  {text}", out(Style::Name, &inert(&record.key.to_string(), 120)));
     line.trim_end().to_owned()
-}
-
-fn head_json(head: &RunHead) -> Value {
-    json!({
-        "run": head.run.id,
-        "caller": head.run.caller,
-        "state": head.state,
-        "created": head.run.created,
-        "deadline": head.run.deadline,
-        "ended": head.ended,
-    })
-}
-
-fn step_json(kept: &Kept) -> Value {
-    let mut value = serde_json::to_value(&kept.record).unwrap_or_default();
-    if let Some(answer) = &kept.answer {
-        value["answered"] = serde_json::to_value(answer).unwrap_or_default();
-    }
-    value
 }
 
 /// What is said where nobody can go on but a person.
