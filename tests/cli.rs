@@ -18,12 +18,16 @@ mod built;
 mod desk;
 #[path = "cli/kill.rs"]
 mod kill;
+#[path = "cli/learn.rs"]
+mod learn;
 #[path = "cli/network.rs"]
 mod network;
 #[path = "cli/plan.rs"]
 mod plan;
 #[path = "cli/server.rs"]
 mod server;
+#[path = "cli/taken.rs"]
+mod taken;
 
 /// A component with one function for each way in which a call can end, in the text format.
 const ENDS: &str = r#"(component

@@ -73,7 +73,7 @@ fn a_question_waits_is_listed_and_is_answered_in_the_arguments() {
     assert_eq!(asked[0]["question"], json!({ "text": "Which way?", "choices": ["left", "right"] }));
     assert_eq!((&asked[0]["run"], &asked[0]["failure"]["kind"]), (&json!(run), &json!("needs-person")));
     // What does not need the answer is done.
-    tells(&ok(&home, &["plan", "show", &run]), &["meanwhile  42", "waiting", "1 more steps have not begun"]);
+    tells(&ok(&home, &["plan", "show", &run]), &["meanwhile  42", "waiting", "1 more step has not begun"]);
 
     tells(&exits(&home, 1, &["answer", &run, "way", "--say", "up"]).1, &["none of the answers on offer", "left, right"]);
     let (out, err) = exits(&home, 0, &["answer", &run[..6], "--say", "left", "--by", "ada"]);

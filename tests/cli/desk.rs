@@ -1,11 +1,14 @@
 //! A home in which plans are tried: a tool that asks a person, and what every test of a run needs.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::Home;
+use super::network::warmed;
+use super::server::Server;
 
 /// Gives back the answer that it is called with, and asks a person where that is empty.
 const DESK: &str = r#"(component
@@ -50,13 +53,23 @@ const DESK: &str = r#"(component
 /// A home with `desk` beside `ends`.
 pub(super) fn home() -> Home {
     let home = Home::new();
-    furnish(&home);
+    fs::write(home.tools().join("desk.wasm"), wat::parse_str(DESK).unwrap()).unwrap();
     home
 }
 
-/// Puts `desk` into a home.
-pub(super) fn furnish(home: &Home) {
-    fs::write(home.tools().join("desk.wasm"), wat::parse_str(DESK).unwrap()).unwrap();
+/// Puts `http` into a home, and lets it send POST to this server. `confirmed` are the hints that the policy confirms.
+pub(super) fn reach(home: &Home, server: &Server, confirmed: &[&str]) {
+    let component = warmed("http", &["http.fetch", "--url", "none"], home);
+    fs::copy(component, home.tools().join("http.wasm")).unwrap();
+    let origin = server.origin();
+    let network = format!("network = [{{ url = \"{origin}/\", methods = [\"POST\"]");
+    let hints: String = confirmed.iter().map(|hint| format!("{hint} = true\n")).collect();
+    let manifest = format!("name = \"http\"\nversion = \"1\"\n[hints]\n{hints}[capabilities]\n{network} }}]\n");
+    fs::write(home.tools().join("http.toml"), manifest).unwrap();
+    let rule = format!("name = \"effects\"\ntools = [\"http\"]\nconfirm = {confirmed:?}\n{network}");
+    let file = home.0.path().join("policy.toml");
+    fs::write(&file, format!("version = 1\n[[rule]]\n{rule}, addresses = [\"127.0.0.0/8\"] }}]\n")).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
 }
 
 /// A file in the home.

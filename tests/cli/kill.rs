@@ -5,9 +5,7 @@
 //! whose outcome nobody knows; about these the run asks, and the test answers as a person would who has looked at the server.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +14,6 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::desk::{self, exits, json as told, lines, ok};
-use super::network::warmed;
 use super::server::{Answer, Server};
 use super::Home;
 
@@ -37,9 +34,8 @@ const EACH: [u64; 8] = [10, 20, 30, 40, 50, 60, 70, 80];
 #[test]
 fn a_run_that_is_killed_again_and_again_loses_nothing_and_does_nothing_twice() {
     let rounds = std::env::var(ROUNDS).ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
-    let component = warmed("http", &["http.fetch", "--url", "none"], &Home::new());
     for seed in 0..rounds {
-        let mut site = Site::open(&component, seed);
+        let mut site = Site::open(seed);
         let (kills, asked) = site.to_the_end();
         eprintln!("seed {seed}: {kills} kills, {asked} calls whose outcome was unknown");
         assert!(kills >= FEWEST, "seed {seed}: only {kills} kills");
@@ -90,24 +86,14 @@ struct Site {
 }
 
 impl Site {
-    fn open(component: &std::path::Path, seed: u64) -> Self {
+    fn open(seed: u64) -> Self {
         let home = desk::home();
-        warmed("http", &["http.fetch", "--url", "none"], &home);
-        fs::copy(component, home.tools().join("http.wasm")).unwrap();
         let tap = Arc::new(Tap { answered: Mutex::new(None), tell: Mutex::new(channel().0) });
         let tapped = tap.clone();
         let server = Server::start(move |_| tapped.answer());
         let origin = server.origin();
-        let network = format!("network = [{{ url = \"{origin}/\", methods = [\"POST\"]");
-        let manifest = format!("name = \"http\"\nversion = \"1\"\n[capabilities]\n{network} }}]\n");
-        fs::write(home.tools().join("http.toml"), manifest).unwrap();
-        // It confirms no hint: whether a request may be sent twice nobody has said.
-        let policy = format!(
-            "version = 1\n[[rule]]\nname = \"effects\"\ntools = [\"http\"]\n{network}, addresses = [\"127.0.0.0/8\"] }}]\n"
-        );
-        let file = home.0.path().join("policy.toml");
-        fs::write(&file, policy).unwrap();
-        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        // No hint is confirmed: whether a request may be sent twice nobody has said.
+        desk::reach(&home, &server, &[]);
         let example = ["run", "http.fetch", "--url", &format!("{origin}/example"), "--method", "post", "--body", "-"];
         let page = told(&home, &example);
         let plan = plan(&origin);
@@ -291,7 +277,7 @@ impl Site {
         }
         // There is nothing to do any more.
         let (_, err) = exits(&self.home, 1, &["plan", "resume", run]);
-        assert!(err.contains("the run has ended: it is completed"), "{err}");
+        assert!(err.contains("the run has ended (completed)"), "{err}");
         assert_eq!(self.seen().len(), seen.len());
     }
 

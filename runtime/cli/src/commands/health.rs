@@ -118,22 +118,35 @@ fn heading(text: &str, many: usize) {
 
 fn budget(budget: &Budget) {
     let Some(left) = budget.left else { return };
-    let style = if left < 0.0 { Style::Bad } else { Style::Good };
+    let (style, rest) = if left < 0.0 {
+        (Style::Bad, format!("spent {:.1} times over", 1.0 - left))
+    } else {
+        (Style::Good, format!("{:.0} % left", left * 100.0))
+    };
     say(&format!(
-        "error budget at {:.2} %: {} of {} calls failed, {:.1} are allowed, {} left",
+        "error budget at {:.2} %: {} of {} calls failed, {:.1} are allowed, {}",
         budget.objective * 100.0,
         budget.failed,
         budget.calls,
         budget.allowed,
-        out(style, &format!("{:.0} %", left * 100.0)),
+        out(style, &rest),
     ));
     for burn in &budget.burning {
         let text = format!(
-            "  burning at {:.1} times the rate over {} minutes and {:.1} over {}; {} is too fast",
-            burn.long, burn.long_minutes, burn.short, burn.short_minutes, burn.threshold
+            "  burning at {:.1} times the rate over {} and {:.1} over {}; {} is too fast",
+            burn.long,
+            span(burn.long_minutes),
+            burn.short,
+            span(burn.short_minutes),
+            burn.threshold
         );
         say(&out(Style::Bad, &text));
     }
+}
+
+/// Minutes, or hours where they come out even.
+fn span(minutes: u64) -> String {
+    if minutes.is_multiple_of(60) { format!("{}h", minutes / 60) } else { format!("{minutes}m") }
 }
 
 fn part(title: &str, summaries: &[Summary]) {

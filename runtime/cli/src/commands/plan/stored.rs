@@ -71,7 +71,10 @@ pub(super) fn show(paths: &Paths, args: &PlanShowArgs) -> Result<Exit, CliError>
     let known: HashSet<_> = kept.iter().map(|kept| &*kept.record.key.step).collect();
     let left = places.keys().filter(|step| !known.contains(*step)).count();
     if left > 0 && !head.state.ended() {
-        say(&format!("  {left} more steps have not begun"));
+        say(&match left {
+            1 => "  1 more step has not begun".to_owned(),
+            left => format!("  {left} more steps have not begun"),
+        });
     }
     if kept.iter().any(|kept| matches!(kept.record.state, StepState::Done { .. })) {
         eprintln!("{} `--json` shows results whole", err(Style::Dim, "note:"));
