@@ -75,7 +75,10 @@ fn a_question_waits_is_listed_and_is_answered_in_the_arguments() {
     // What does not need the answer is done.
     tells(&ok(&home, &["plan", "show", &run]), &["meanwhile  42", "waiting", "1 more step has not begun"]);
 
-    tells(&exits(&home, 1, &["answer", &run, "way", "--say", "up"]).1, &["none of the answers on offer", "left, right"]);
+    tells(
+        &exits(&home, 1, &["answer", &run, "way", "--say", "up"]).1,
+        &["none of the answers on offer", "left, right"],
+    );
     let (out, err) = exits(&home, 0, &["answer", &run[..6], "--say", "left", "--by", "ada"]);
     tells(&(out + &err), &["answered way", &format!("next: `toolcell plan resume {run}`")]);
     tells(&exits(&home, 1, &["answer", &run, "way", "--say", "right"]).1, &["was answered already", "plan resume"]);

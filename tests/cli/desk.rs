@@ -66,7 +66,8 @@ pub(super) fn reach(home: &Home, server: &Server, confirmed: &[&str]) {
     let hints: String = confirmed.iter().map(|hint| format!("{hint} = true\n")).collect();
     let manifest = format!("name = \"http\"\nversion = \"1\"\n[hints]\n{hints}[capabilities]\n{network} }}]\n");
     fs::write(home.tools().join("http.toml"), manifest).unwrap();
-    let rule = format!("name = \"effects\"\ntools = [\"http\"]\nconfirm = {confirmed:?}\n{network}");
+    let confirm = if confirmed.is_empty() { String::new() } else { format!("confirm = {confirmed:?}\n") };
+    let rule = format!("name = \"effects\"\ntools = [\"http\"]\n{confirm}{network}");
     let file = home.0.path().join("policy.toml");
     fs::write(&file, format!("version = 1\n[[rule]]\n{rule}, addresses = [\"127.0.0.0/8\"] }}]\n")).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();

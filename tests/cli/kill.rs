@@ -13,9 +13,9 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use super::Home;
 use super::desk::{self, exits, json as told, lines, ok};
 use super::server::{Answer, Server};
-use super::Home;
 
 /// More runs than the one that every test makes: `TOOLCELL_KILL_ROUNDS=20`.
 const ROUNDS: &str = "TOOLCELL_KILL_ROUNDS";
@@ -228,7 +228,7 @@ impl Site {
             let named = item.map_or_else(|| step.to_owned(), |item| format!("{step}[{item}]"));
             if let Some(place) = step.strip_prefix("ask-") {
                 assert_eq!(question["question"]["text"], "Which way?");
-                ok(&self.home, &["answer", run, step, "--say", &format!("way-{place}")]);
+                ok(&self.home, &["answer", run, step, "--say", way(place)]);
                 continue;
             }
             assert!(question["failure"].is_null(), "{question}");
@@ -308,7 +308,7 @@ impl Site {
         let place: usize = place.parse().unwrap();
         match (kind, item) {
             ("read", _) => json!(read(place)),
-            ("ask", _) => json!(format!("way-{place}")),
+            ("ask", _) => json!(way(&place.to_string())),
             ("doubles", Some(item)) => json!(2 * EACH[usize::try_from(item).unwrap()]),
             ("doubles", None) => json!(EACH.map(|item| 2 * item)),
             ("each", None) => (0..EACH.len() as u64).map(|item| self.page(&path(step, Some(item)).unwrap())).collect(),
@@ -342,7 +342,7 @@ fn wait(happened: &Receiver<Happened>, moment: &Moment) -> (Vec<String>, bool) {
             Moment::Lines(many) if heard.len() >= *many => return (heard, true),
             _ => {}
         }
-        match happened.recv().unwrap() {
+        match happened.recv_timeout(std::time::Duration::from_secs(60)).expect("the process goes on or ends") {
             Happened::Line(line) => heard.push(line),
             Happened::Held => return (heard, true),
             Happened::Ended => return (heard, false),
@@ -375,7 +375,9 @@ fn plan(origin: &str) -> Value {
     steps.push(json!({
         "id": "each", "tool": "http.fetch", "for-each": EACH, "each-concurrency": 3, "needs": ["read-1"], "arguments": post(url),
     }));
-    steps.push(json!({ "id": "doubles", "tool": "ends.double", "for-each": EACH, "arguments": { "value": { "$item": "" } } }));
+    steps.push(
+        json!({ "id": "doubles", "tool": "ends.double", "for-each": EACH, "arguments": { "value": { "$item": "" } } }),
+    );
     let needs: Vec<_> = steps.iter().map(|step| step["id"].clone()).collect();
     let url = json!([origin, "/last/", { "$result": format!("read-{}", READS - 1) }]);
     steps.push(json!({ "id": "last", "tool": "http.fetch", "needs": needs, "arguments": post(url) }));
@@ -387,11 +389,16 @@ fn path(step: &str, item: Option<u64>) -> Option<String> {
     let place = |text: &str| text.parse::<usize>().unwrap();
     match (step.split_once('-').unwrap_or((step, "")), item) {
         (("post", n), _) => Some(format!("/post-{n}/{}", read(place(n) % READS))),
-        (("told", n), _) => Some(format!("/told-{n}/way-{n}")),
+        (("told", n), _) => Some(format!("/told-{n}/{}", way(n))),
         (("each", _), Some(item)) => Some(format!("/each/{}", EACH[usize::try_from(item).unwrap()])),
         (("last", _), _) => Some(format!("/last/{}", read(READS - 1))),
         _ => None,
     }
+}
+
+/// What is said to the question of that number.
+fn way(place: &str) -> &'static str {
+    if place == "1" { "right" } else { "left" }
 }
 
 fn read(place: usize) -> u64 {

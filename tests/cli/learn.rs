@@ -60,7 +60,10 @@ fn what_helped_is_listed_applied_and_forgotten() {
     assert_eq!((&fix["tool"], &fix["kind"]), (&json!("desk.decide"), &json!("invalid-argument")));
     assert_eq!(fix["edits"], json!([{ "edit": "rename", "at": "", "from": "zzz", "to": "answer" }]));
     let id = fix["id"].as_str().unwrap();
-    tells(&ok(&home, &["fixes"]), &[&id[..12], "on trial", "1 of 1 worked", "desk.decide", "against invalid-argument", "edits"]);
+    tells(
+        &ok(&home, &["fixes"]),
+        &[&id[..12], "on trial", "1 of 1 worked", "desk.decide", "against invalid-argument", "edits"],
+    );
 
     // The next call with that name is made good by it, and that is told and counted.
     let plan = file(&home, "taught.toml", TAUGHT);
@@ -133,7 +136,18 @@ fn health_says_what_failed_what_recurs_and_what_is_not_known() {
     let out = ok(&home, &["health", "--objective", "99.5", "--window", "1h"]);
     tells(
         &out,
-        &["error budget at 99.50 %", "times over", "over 1h and", "ends.trap", "failed trap", "a score needs", "plan fails", "what recurs", "evidence", "advice"],
+        &[
+            "error budget at 99.50 %",
+            "times over",
+            "over 1h and",
+            "ends.trap",
+            "failed trap",
+            "a score needs",
+            "plan fails",
+            "what recurs",
+            "evidence",
+            "advice",
+        ],
     );
     tells(&out, &["of 5 tools: 3 called", "is not known here"]);
     for (option, value) in [("--objective", "100"), ("--objective", "20"), ("--objective", "x"), ("--window", "soon")] {
@@ -149,7 +163,10 @@ fn where_nothing_was_called_nothing_is_claimed() {
     tells(&err, &["`toolcell plan run` makes some"]);
     assert!(!out.contains("error budget"), "{out}");
     let report = json(&home, &["health", "--json"]);
-    assert_eq!((&report["attempts"], &report["tools"], &report["budget"]["left"]), (&json!(0), &json!([]), &Value::Null));
+    assert_eq!(
+        (&report["attempts"], &report["tools"], &report["budget"]["left"]),
+        (&json!(0), &json!([]), &Value::Null)
+    );
     tells(&exits(&home, 0, &["fixes"]).1, &["no fixes yet"]);
     for command in [&["fixes", "--json"] as &[&str], &["fixes", "export"]] {
         assert!(ok(&home, command).is_empty());

@@ -29,7 +29,8 @@ arguments = { value = { "$item" = "" } }
 "#;
 
 /// Whose arguments are known when it runs, not when it is checked.
-const GIVEN: &str = "name = \"given\"\n[[step]]\nid = \"one\"\ntool = \"ends.double\"\narguments = { \"$input\" = \"\" }\n";
+const GIVEN: &str =
+    "name = \"given\"\n[[step]]\nid = \"one\"\ntool = \"ends.double\"\narguments = { \"$input\" = \"\" }\n";
 
 const WRONG: &str = r#"name = "wrong"
 nmae = "x"
@@ -71,7 +72,8 @@ fn everything_wrong_with_a_plan_is_told_at_once_with_its_place() {
     tells(&err, &["next: `toolcell plan schema`"]);
     assert_eq!(out.lines().count(), problems.len(), "{out}");
     let told: Value = serde_json::from_str(&exits(&home, 1, &["plan", "check", &plan, "--json"]).0).unwrap();
-    let places: Vec<_> = told["problems"].as_array().unwrap().iter().map(|problem| problem["line"].as_u64().unwrap()).collect();
+    let places: Vec<_> =
+        told["problems"].as_array().unwrap().iter().map(|problem| problem["line"].as_u64().unwrap()).collect();
     assert_eq!((told["ok"].as_bool(), places), (Some(false), vec![2, 3, 5, 11, 12]));
     assert_eq!(told["problems"][2]["pointer"], "/step/0/tool");
 
@@ -97,7 +99,11 @@ fn what_is_no_plan_at_all_is_refused_with_a_reason() {
         ("half.toml", b"name = \"a".to_vec(), "1:"),
         ("deep.json", deep.into_bytes(), "nests deeper than"),
         ("huge.toml", huge.into_bytes(), "bytes"),
-        ("screen.toml", b"name = \"a\"\n\"\\u001b[2J\" = 1\n[[step]]\nid = \"a\"\ntool = \"ends.double\"".to_vec(), "a plan has no key"),
+        (
+            "screen.toml",
+            b"name = \"a\"\n\"\\u001b[2J\" = 1\n[[step]]\nid = \"a\"\ntool = \"ends.double\"".to_vec(),
+            "a plan has no key",
+        ),
     ] {
         let path = file(&home, name, text);
         for command in ["check", "run", "graph"] {
@@ -167,7 +173,10 @@ fn events_are_lines_of_json_and_the_last_one_is_the_end() {
     for wanted in ["step-started", "step-ended"] {
         let (once, twice) = ("oncenull".to_owned(), "twicenull".to_owned());
         let names = names(wanted);
-        assert!(names.iter().position(|name| *name == once) < names.iter().position(|name| *name == twice), "{names:?}");
+        assert!(
+            names.iter().position(|name| *name == once) < names.iter().position(|name| *name == twice),
+            "{names:?}"
+        );
         assert!(names.contains(&"each0".to_owned()) && names.contains(&"each1".to_owned()), "{names:?}");
     }
     let [.., before, end] = events.as_slice() else { panic!("{out}") };
@@ -218,8 +227,11 @@ fn the_plan_in_the_help_is_one_that_runs() {
     let home = Home::new();
     fs::copy(built("tools-wasm/json"), home.tools().join("json.wasm")).unwrap();
     let help = ok(&home, &["plan", "--help"]);
-    let lines: Vec<_> =
-        help.lines().skip_while(|line| !line.starts_with("  name = ")).take_while(|line| !line.starts_with("  toolcell")).collect();
+    let lines: Vec<_> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("  name = "))
+        .take_while(|line| !line.starts_with("  toolcell"))
+        .collect();
     let plan = file(&home, "two.toml", lines.join("\n"));
     let out = ok(&home, &["plan", "run", &plan]);
     let each: Value = serde_json::from_str(&out).unwrap();
@@ -257,7 +269,10 @@ fn runs_are_listed_shown_by_their_first_digits_and_forgotten() {
 
     let shown = ok(&home, &["plan", "show", &run[..8]]);
     tells(&shown, &[&run, "completed  plan sums, begun 20", "once  6", "twice  12", "each[0]  2", "each  [2]"]);
-    assert!(shown.find("once") < shown.find("twice") && shown.find("twice") < shown.find("each"), "as planned: {shown}");
+    assert!(
+        shown.find("once") < shown.find("twice") && shown.find("twice") < shown.find("each"),
+        "as planned: {shown}"
+    );
     let whole = json(&home, &["plan", "show", &run.to_uppercase(), "--json"]);
     assert_eq!((&whole["run"], &whole["input"]["start"]), (&json!(run), &json!(3)));
     assert_eq!((&whole["plan"]["name"], &whole["steps"][1]["state"]["done"]["result"]), (&json!("sums"), &json!(12)));
@@ -272,7 +287,10 @@ fn runs_are_listed_shown_by_their_first_digits_and_forgotten() {
     }
 
     for command in ["resume", "cancel"] {
-        tells(&exits(&home, 1, &["plan", command, &run]).1, &["the run has ended (completed)", "next: `toolcell plan "]);
+        tells(
+            &exits(&home, 1, &["plan", command, &run]).1,
+            &["the run has ended (completed)", "next: `toolcell plan "],
+        );
     }
     tells(&ok(&home, &["plan", "remove", &run[..8]]), &["removed", &run]);
     tells(&exits(&home, 1, &["plan", "show", &run]).1, &["there is no such run", "toolcell plan list"]);

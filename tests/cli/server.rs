@@ -98,7 +98,8 @@ fn serve(mut stream: &TcpStream, seen: &Seen, answer: &impl Fn(&str) -> Answer) 
     }
     seen.heads.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
     // A body that is left unread would make the end of the connection a reset, which may overtake the answer.
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+    let length =
+        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
     std::io::copy(&mut reader.by_ref().take(length.unwrap_or(0)), &mut std::io::sink())?;
     match answer(&head) {
         Answer::Hangs => reader.read_to_end(&mut Vec::new()).map(drop),

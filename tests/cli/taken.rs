@@ -29,9 +29,9 @@ impl Site {
         let tap: Mutex<(Sender<()>, Receiver<()>)> = Mutex::new((came, leave));
         let server = Server::start(move |_| {
             let tap = tap.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(tap.0.send(()));
+            let _ = tap.0.send(());
             // Where the test is over, the answer goes to nobody.
-            drop(tap.1.recv());
+            let _ = tap.1.recv();
             Answer::Sends("200 OK", &[], "done".to_owned())
         });
         desk::reach(&home, &server, confirmed);
@@ -41,8 +41,9 @@ impl Site {
             { "id": "last", "tool": "ends.double", "needs": ["effect"], "arguments": { "value": { "$result": "first" } } },
         ] });
         let plan = file(&home, "plan.json", plan.to_string());
-        let child = home.command(&["plan", "run", &plan]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        held.recv().unwrap();
+        let child =
+            home.command(&["plan", "run", &plan]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        held.recv_timeout(std::time::Duration::from_secs(60)).expect("the process makes its request");
         let run = newest(&home);
         Self { home, server, child, run, go }
     }
@@ -106,7 +107,8 @@ fn a_run_that_is_cancelled_from_outside_begins_nothing_more() {
     let (exit, out, err) = Site::ends(child);
     assert_eq!((exit, out.as_str()), (1, ""), "{err}");
     let shown = json(&home, &["plan", "show", &run, "--json"]);
-    let states: Vec<_> = shown["steps"].as_array().unwrap().iter().map(|step| (&step["key"]["step"], &step["state"])).collect();
+    let states: Vec<_> =
+        shown["steps"].as_array().unwrap().iter().map(|step| (&step["key"]["step"], &step["state"])).collect();
     assert_eq!(shown["state"], "cancelled");
     assert_eq!(states.len(), 2, "the last one never began: {states:?}");
     assert_eq!(states[1], (&json!("effect"), &json!("cancelled")));

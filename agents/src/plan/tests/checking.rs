@@ -72,7 +72,10 @@ fn wrong() -> Vec<(String, &'static str)> {
             "`newset` is none of the values that may stand here; the nearest is `newest`",
         ),
         (search("{ query = { \"$literal\" = { x = 1 } } }"), "a string belongs here, not a table"),
-        (search("{ query = \"q\", count = { \"$text\" = [\"5\"] } }"), "`$text` makes a string, and a whole number or null belongs here"),
+        (
+            search("{ query = \"q\", count = { \"$text\" = [\"5\"] } }"),
+            "`$text` makes a string, and a whole number or null belongs here",
+        ),
         (one("tool = \"text.join\"\narguments = { parts = [\"a\", 3] }"), "a string belongs here, not a number"),
         (
             one("tool = \"text.join\"\narguments = { parts = [], by = \"coma\" }"),

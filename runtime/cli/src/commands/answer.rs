@@ -115,8 +115,10 @@ async fn sayable(store: &Store, run: &RunHead, key: &StepKey, text: &str) -> Res
     let tools = failure.as_ref().is_some_and(|failure| failure.question.is_some());
     if tools && !offered {
         let choices: Vec<_> = choices.iter().map(|choice| inert(choice, 120)).collect();
-        return Err(CliError::failed(format!("`{}` is none of the answers on offer", inert(text, 120)))
-            .next(format!("Say one of: {}. Or answer with `--retry`, `--result JSON` or `--fail`.", choices.join(", "))));
+        return Err(CliError::failed(format!("`{}` is none of the answers on offer", inert(text, 120))).next(format!(
+            "Say one of: {}. Or answer with `--retry`, `--result JSON` or `--fail`.",
+            choices.join(", ")
+        )));
     }
     // The host asks for a decision; its words would go into the arguments of a call.
     if !tools && !choices.is_empty() && offered {

@@ -33,7 +33,8 @@ pub(crate) fn run(args: &FixesArgs) -> Result<Exit, CliError> {
                 .because(&error)
                 .next("`toolcell fixes export` writes what can be imported.")
         })?;
-        let trial = if many > 0 { ", on trial until they have helped here" } else { "; what is known here stays as it is" };
+        let trial =
+            if many > 0 { ", on trial until they have helped here" } else { "; what is known here stays as it is" };
         say(&format!("{} {many} new fixes{trial}", out(Style::Good, "imported")));
         return Ok(Exit::Ok);
     }

@@ -9,8 +9,8 @@ use toolcell_core::runs::{RunError, RunState, RunStore as _, StepState};
 use toolcell_core::{Arguments, Limits, RunId, Tenant, Then};
 use toolcell_host::schema::inert;
 
-use super::live::{How, Live};
 use super::super::say_json;
+use super::live::{How, Live};
 use super::stored::{self, find, steps};
 use super::wire::Ended;
 use super::{lines, text, written};

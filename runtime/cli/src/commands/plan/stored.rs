@@ -56,7 +56,8 @@ pub(super) fn show(paths: &Paths, args: &PlanShowArgs) -> Result<Exit, CliError>
         Ok::<_, CliError>((head, kept))
     })?;
     let plan = outline(&head);
-    let places: HashMap<_, _> = plan.iter().flat_map(|plan| &plan.steps).zip(0..).map(|(step, n)| (&*step.id, n)).collect();
+    let places: HashMap<_, _> =
+        plan.iter().flat_map(|plan| &plan.steps).zip(0..).map(|(step, n)| (&*step.id, n)).collect();
     let place = |key: &StepKey| places.get(&*key.step).copied().unwrap_or(usize::MAX);
     kept.sort_by_key(|kept| place(&kept.record.key));
     if args.json {

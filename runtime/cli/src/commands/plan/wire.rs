@@ -95,9 +95,7 @@ impl<'a> Ended<'a> {
             state: end.state,
             because: end.because.as_deref(),
             steps: steps.collect(),
-            questions: questions
-                .map(|(key, question)| Asked { step: &key.step, item: key.item, question })
-                .collect(),
+            questions: questions.map(|(key, question)| Asked { step: &key.step, item: key.item, question }).collect(),
             output: end.output.as_ref(),
             totals: Totals {
                 calls: totals.used.calls,
