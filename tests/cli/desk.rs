@@ -63,7 +63,7 @@ pub(super) fn reach(home: &Home, server: &Server, confirmed: &[&str]) {
     fs::copy(component, home.tools().join("http.wasm")).unwrap();
     let origin = server.origin();
     let network = format!("network = [{{ url = \"{origin}/\", methods = [\"POST\"]");
-    let hints: String = confirmed.iter().map(|hint| format!("{hint} = true\n")).collect();
+    let hints = confirmed.iter().fold(String::new(), |hints, hint| hints + hint + " = true\n");
     let manifest = format!("name = \"http\"\nversion = \"1\"\n[hints]\n{hints}[capabilities]\n{network} }}]\n");
     fs::write(home.tools().join("http.toml"), manifest).unwrap();
     let confirm = if confirmed.is_empty() { String::new() } else { format!("confirm = {confirmed:?}\n") };

@@ -36,7 +36,7 @@ fn a_run_that_is_killed_again_and_again_loses_nothing_and_does_nothing_twice() {
     let rounds = std::env::var(ROUNDS).ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
     for seed in 0..rounds {
         let mut site = Site::open(seed);
-        let (kills, asked) = site.to_the_end();
+        let (kills, asked) = site.finish();
         eprintln!("seed {seed}: {kills} kills, {asked} calls whose outcome was unknown");
         assert!(kills >= FEWEST, "seed {seed}: only {kills} kills");
     }
@@ -102,7 +102,7 @@ impl Site {
     }
 
     /// Takes the run to its end. Answers how often it was killed, and how many outcomes were unknown.
-    fn to_the_end(&mut self) -> (usize, usize) {
+    fn finish(&mut self) -> (usize, usize) {
         let file = self.home.0.path().join("plan.json").into_os_string().into_string().unwrap();
         let (mut run, mut kills, mut unknown) = (None::<String>, 0, 0);
         loop {
@@ -202,12 +202,11 @@ impl Site {
         let mut kept = BTreeMap::new();
         for record in shown["steps"].as_array().unwrap() {
             let key = (record["key"]["step"].as_str().unwrap().to_owned(), record["key"]["item"].as_u64());
-            match record["state"].get("done") {
-                Some(done) => drop(kept.insert(key, done["result"].clone())),
-                None => {
-                    let open = ["started", "waiting"].iter().any(|state| record["state"].get(state).is_some());
-                    assert!(open, "nothing fails here: {record}");
-                }
+            if let Some(done) = record["state"].get("done") {
+                kept.insert(key, done["result"].clone());
+            } else {
+                let open = ["started", "waiting"].iter().any(|state| record["state"].get(state).is_some());
+                assert!(open, "nothing fails here: {record}");
             }
         }
         for (key, result) in &kept {
@@ -342,7 +341,7 @@ fn wait(happened: &Receiver<Happened>, moment: &Moment) -> (Vec<String>, bool) {
             Moment::Lines(many) if heard.len() >= *many => return (heard, true),
             _ => {}
         }
-        match happened.recv_timeout(std::time::Duration::from_secs(60)).expect("the process goes on or ends") {
+        match happened.recv_timeout(std::time::Duration::from_mins(1)).expect("the process goes on or ends") {
             Happened::Line(line) => heard.push(line),
             Happened::Held => return (heard, true),
             Happened::Ended => return (heard, false),

@@ -88,7 +88,7 @@ fn what_helped_is_listed_applied_and_forgotten() {
 fn fixes_travel_as_lines_and_are_on_trial_where_they_arrive() {
     let (home, fix) = taught();
     let exported = ok(&home, &["fixes", "export"]);
-    assert_eq!(lines(&exported), [fix.clone()]);
+    assert_eq!(lines(&exported), [fix]);
     let other = desk::home();
     let carried = file(&other, "fixes.jsonl", &exported);
     tells(&ok(&other, &["fixes", "import", &carried]), &["imported 1 new fixes, on trial"]);

@@ -43,7 +43,7 @@ impl Site {
         let plan = file(&home, "plan.json", plan.to_string());
         let child =
             home.command(&["plan", "run", &plan]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        held.recv_timeout(std::time::Duration::from_secs(60)).expect("the process makes its request");
+        held.recv_timeout(std::time::Duration::from_mins(1)).expect("the process makes its request");
         let run = newest(&home);
         Self { home, server, child, run, go }
     }

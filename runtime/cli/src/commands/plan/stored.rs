@@ -95,7 +95,9 @@ pub(super) fn cancel(paths: &Paths, args: &PlanOneArgs) -> Result<Exit, CliError
         let mut left: Vec<_> = steps(&store, head.run.id).await?.into_iter().map(|kept| kept.record).collect();
         // What asks is not to be answered any more, and of what was under way nobody will know.
         left.retain(|record| matches!(record.state, StepState::Started { .. } | StepState::Waiting { .. }));
-        left.iter_mut().for_each(|record| record.state = StepState::Cancelled);
+        for record in &mut left {
+            record.state = StepState::Cancelled;
+        }
         let (run, now) = (head.run.id, SystemClock.now());
         let ended = store.commit(run, head.fence, &left, Some(RunState::Cancelled), now).await;
         ended.map_err(|error| unusable(&error))?;
