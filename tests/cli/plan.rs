@@ -63,7 +63,7 @@ fn everything_wrong_with_a_plan_is_told_at_once_with_its_place() {
     let problems = [
         "wrong.toml:2:1: a plan has no key `nmae`; the nearest is `name`",
         "3:1: step `a`: these steps need each other in a circle",
-        "5:8: step `a`: the component `ends` has no tool called `dubble`. Did you mean `ends.double`?",
+        "5:8: step `a`: the component `ends` has no tool called `dubble`; Did you mean `ends.double`?",
         "11:11: step `b`: `5 years` is not a duration",
         "12:23: step `b`: a whole number belongs here, not a string",
     ];

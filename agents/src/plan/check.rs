@@ -170,7 +170,7 @@ impl Cards {
                     Ok(own.known.len() - 1)
                 }
                 Err(failure) if failure.hints.is_empty() => Err(failure.message),
-                Err(failure) => Err(format!("{}. {}", failure.message.trim_end_matches('.'), failure.hints.join(" "))),
+                Err(failure) => Err(format!("{}; {}", failure.message, failure.hints.join(" "))),
             });
             match answer {
                 Ok(card) => own.of_step[n] = Some(*card),
