@@ -12,6 +12,10 @@ test:
 fuzz rounds="20":
     TOOLCELL_FUZZ_ROUNDS={{rounds}} cargo test --test toolcell fuzz:: -- --nocapture
 
+# Runs that are killed a dozen times each, and what the upstream saw of them.
+kill rounds="20":
+    TOOLCELL_KILL_ROUNDS={{rounds}} cargo test --test cli kill:: -- --nocapture
+
 # Calls of the real tools with something wrong, all of them, and what becomes of them stage by stage.
 evaluate:
     TOOLCELL_EVALUATION=full cargo test --test toolcell evaluation:: -- --nocapture --test-threads=1

@@ -8,14 +8,26 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+#[path = "cli/answer.rs"]
+mod answer;
 #[path = "cli/approve.rs"]
 mod approve;
 #[path = "built.rs"]
 mod built;
+#[path = "cli/desk.rs"]
+mod desk;
+#[path = "cli/kill.rs"]
+mod kill;
+#[path = "cli/learn.rs"]
+mod learn;
 #[path = "cli/network.rs"]
 mod network;
+#[path = "cli/plan.rs"]
+mod plan;
 #[path = "cli/server.rs"]
 mod server;
+#[path = "cli/taken.rs"]
+mod taken;
 
 /// A component with one function for each way in which a call can end, in the text format.
 const ENDS: &str = r#"(component

@@ -107,7 +107,7 @@ secrets = [{{ name = "postgrest-key", from = "our-database", url = "{origin}/", 
 }
 
 /// The component of a tool. What compiling it for a first call left behind in a home that lasts is copied into this one.
-fn warmed(tool: &str, first: &[&str], home: &Home) -> PathBuf {
+pub(super) fn warmed(tool: &str, first: &[&str], home: &Home) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let component = built(&format!("tools-wasm/{tool}"));
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,9 @@
 //! An HTTP server on loopback that writes down what it saw, so that a test can say that there was nothing.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 /// What a server does with a request, whose head it is given.
@@ -25,6 +25,9 @@ struct Seen {
     stop: AtomicBool,
     connections: AtomicUsize,
     heads: Mutex<Vec<String>>,
+    /// Connections that have not ended.
+    open: Mutex<usize>,
+    ended: Condvar,
 }
 
 impl Server {
@@ -38,9 +41,14 @@ impl Server {
                     return;
                 }
                 shared.connections.fetch_add(1, Ordering::SeqCst);
+                *shared.open.lock().unwrap_or_else(PoisonError::into_inner) += 1;
                 let (answer, seen) = (answer.clone(), shared.clone());
-                // A client that breaks off is what some tests are about.
-                thread::spawn(move || drop(serve(&stream, &seen, &*answer)));
+                thread::spawn(move || {
+                    // A client that breaks off is what some tests are about.
+                    drop(serve(&stream, &seen, &*answer));
+                    *seen.open.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+                    seen.ended.notify_all();
+                });
             }
         });
         Self { address, seen }
@@ -54,6 +62,16 @@ impl Server {
     /// How many connections were opened, also those that never sent a request.
     pub(super) fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until everything that clients which are gone have sent is read: what is in no head after that was never sent.
+    pub(super) fn read_to_the_end(&self) {
+        // Connections are accepted in the order in which they were made, so this one is behind all others.
+        let mut last = TcpStream::connect(self.address).unwrap();
+        last.shutdown(Shutdown::Write).unwrap();
+        last.read_to_end(&mut Vec::new()).unwrap();
+        let open = self.seen.open.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.seen.ended.wait_while(open, |open| *open > 0));
     }
 
     /// The heads of all requests, in the order in which they came.
@@ -79,6 +97,10 @@ fn serve(mut stream: &TcpStream, seen: &Seen, answer: &impl Fn(&str) -> Answer) 
         }
     }
     seen.heads.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
+    // A body that is left unread would make the end of the connection a reset, which may overtake the answer.
+    let length =
+        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+    std::io::copy(&mut reader.by_ref().take(length.unwrap_or(0)), &mut std::io::sink())?;
     match answer(&head) {
         Answer::Hangs => reader.read_to_end(&mut Vec::new()).map(drop),
         Answer::Sends(status, headers, body) => {

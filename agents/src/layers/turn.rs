@@ -56,13 +56,13 @@ mod tests {
     fn every_kind_has_the_turn_that_its_recovery_says() {
         let kinds = KINDS.iter().map(|row| row.0).chain(LIMITS.iter().map(|row| Kind::Limit(row.limit)));
         for kind in kinds {
-            let slow = matches!(kind, Kind::Limit(Limit::Time | Limit::HttpTime));
+            let passing = matches!(kind, Kind::Trap | Kind::Limit(Limit::Time | Limit::HttpTime));
             match (of(Failure::new(kind, "why")), kind.recovery()) {
                 (Turn::Again { after: None }, Recovery::Retry)
                 | (Turn::Over, Recovery::Stop)
                 | (Turn::Asks(_), Recovery::Ask) => {}
-                (Turn::Again { .. }, Recovery::Repair) => assert!(slow, "{kind}"),
-                (Turn::Repairable, Recovery::Repair) => assert!(!slow, "{kind}"),
+                (Turn::Again { .. }, Recovery::Repair) => assert!(passing, "{kind}"),
+                (Turn::Repairable, Recovery::Repair) => assert!(!passing, "{kind}"),
                 (turn, recovery) => panic!("{kind}: {turn:?} for {recovery:?}"),
             }
         }

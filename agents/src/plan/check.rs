@@ -169,7 +169,8 @@ impl Cards {
                     own.known.push(Known { card, list });
                     Ok(own.known.len() - 1)
                 }
-                Err(failure) => Err(failure.hints.iter().fold(failure.message, |message, hint| message + "; " + hint)),
+                Err(failure) if failure.hints.is_empty() => Err(failure.message),
+                Err(failure) => Err(format!("{}; {}", failure.message, failure.hints.join(" "))),
             });
             match answer {
                 Ok(card) => own.of_step[n] = Some(*card),

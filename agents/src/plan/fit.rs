@@ -101,7 +101,7 @@ impl Fit<'_, '_, '_> {
         if is & takes == 0 {
             if !keywords.contains_key("oneOf") && !keywords.contains_key("anyOf") {
                 let mut misfit =
-                    misfit(node, trail, format!("here stands {}, not {}", reach::words(takes), node.what()));
+                    misfit(node, trail, format!("{} belongs here, not {}", reach::words(takes), node.what()));
                 misfit.other_type = true;
                 out.push(misfit);
             }
@@ -157,7 +157,7 @@ impl Fit<'_, '_, '_> {
             out.extend(nearest);
         } else {
             let takes = branches.iter().fold(0, |all, branch| all | reach::types(branch));
-            let mut misfit = misfit(node, trail, format!("here stands {}, not {}", reach::words(takes), node.what()));
+            let mut misfit = misfit(node, trail, format!("{} belongs here, not {}", reach::words(takes), node.what()));
             misfit.other_type = true;
             out.push(misfit);
         }
@@ -356,7 +356,7 @@ fn typed(gives: u8, what: &str, node: &Node<'_>, schema: &Schema, trail: &Trail<
         out.push(misfit(
             node,
             trail,
-            format!("{what} {}, and here stands {}", reach::words(gives), reach::words(takes)),
+            format!("{what} {}, and {} belongs here", reach::words(gives), reach::words(takes)),
         ));
     }
 }

@@ -168,7 +168,7 @@ pub(super) fn never(source: &Value, target: &Value, depth: usize) -> Option<Stri
     let (gives, takes) = (types(source), types(target));
     let both = gives & takes;
     if both == 0 && gives != 0 && takes != 0 {
-        return Some(format!("it gives {}, and here stands {}", words(gives), words(takes)));
+        return Some(format!("it gives {}, and {} belongs here", words(gives), words(takes)));
     }
     if both != OBJECT || depth == 0 {
         return None;

@@ -156,7 +156,7 @@ mod tests {
         let rules = Rules { longest_wait: Duration::from_millis(450), ..Rules::default() };
         let waits: Vec<u64> =
             rules.ceilings().take(100).map(|wait| wait.as_millis().try_into().expect("small")).collect();
-        assert_eq!(waits[..5], [100, 200, 400, 450, 450]);
+        assert_eq!(waits[..5], [50, 100, 200, 400, 450]);
         assert_eq!(waits.len(), 100);
     }
 

@@ -53,13 +53,13 @@ async fn a_result_that_is_kept_passes_no_other_layer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fallback_value_is_never_kept_and_the_tool_is_what_counts() {
-    let script = Script::new((0..3).map(|_| failing(Kind::Unavailable)), Play::Gives("1"));
+    let script = Script::new((0..4).map(|_| failing(Kind::Unavailable)), Play::Gives("1"));
     let stack = stack(&script, &Layer::ALL);
     let outcome = stack.call_with(call(1, "shop.read"), &falling_back(), &Silent).await;
     assert_eq!(text(&outcome), Some("\"instead\""));
     let thens: Vec<bool> = outcome.history.attempts.iter().map(|one| one.then == Then::FellBack).collect();
-    assert_eq!(thens, [false, false, true]);
-    assert_eq!(Spent::on(&outcome), Spent { calls: 3, fuel: 30, http_requests: 3 });
+    assert_eq!(thens, [false, false, false, true]);
+    assert_eq!(Spent::on(&outcome), Spent { calls: 4, fuel: 40, http_requests: 4 });
     let outcome = stack.call_with(call(2, "shop.read"), &falling_back(), &Silent).await;
     assert_eq!((text(&outcome), outcome.history.kept), (Some("1"), None));
 }

@@ -69,23 +69,26 @@ fn wrong() -> Vec<(String, &'static str)> {
         (search("{ qeury = \"q\" }"), "there is no `qeury` here; the nearest is `query`"),
         (search("{ }"), "`query` is missing here"),
         (one("tool = \"web.search\""), "`query` is missing here"),
-        (search("{ query = 3 }"), "here stands a string, not a number"),
+        (search("{ query = 3 }"), "a string belongs here, not a number"),
         (search("{ query = \"q\", count = 51 }"), "51 is above the most, 50"),
-        (search("{ query = \"q\", count = 1.5 }"), "here stands a whole number or null, not a number"),
+        (search("{ query = \"q\", count = 1.5 }"), "a whole number or null belongs here, not a number"),
         (
             search("{ query = \"q\", order = \"newset\" }"),
             "`newset` is none of the values that may stand here; the nearest is `newest`",
         ),
-        (search("{ query = { \"$literal\" = { x = 1 } } }"), "here stands a string, not a table"),
-        (search("{ query = \"q\", count = { \"$text\" = [\"5\"] } }"), "`$text` makes a string, and here stands"),
-        (one("tool = \"text.join\"\narguments = { parts = [\"a\", 3] }"), "here stands a string, not a number"),
+        (search("{ query = { \"$literal\" = { x = 1 } } }"), "a string belongs here, not a table"),
+        (
+            search("{ query = \"q\", count = { \"$text\" = [\"5\"] } }"),
+            "`$text` makes a string, and a whole number or null belongs here",
+        ),
+        (one("tool = \"text.join\"\narguments = { parts = [\"a\", 3] }"), "a string belongs here, not a number"),
         (
             one("tool = \"text.join\"\narguments = { parts = [], by = \"coma\" }"),
             "`coma` is none of the values that may stand here; the nearest is `comma`",
         ),
         (
             one("tool = \"text.join\"\narguments = { parts = [], by = { text = 3 } }"),
-            "here stands a string, not a number",
+            "a string belongs here, not a number",
         ),
         (
             one("tool = \"list.concepts\"\nanswer-at = \"/confirmatoin\"\narguments = { topic = \"t\" }"),
@@ -105,17 +108,17 @@ fn wrong() -> Vec<(String, &'static str)> {
         ),
         (
             behind("tool = \"any.thing\"\nfor-each = { \"$result\" = \"a\" }"),
-            "cannot stand here: it gives a table, and here stands a list",
+            "cannot stand here: it gives a table, and a list belongs here",
         ),
         (
             behind("tool = \"web.search\"\narguments = { query = { \"$result\" = \"a\", pointer = \"/results\" } }"),
-            "it gives a list, and here stands a string",
+            "it gives a list, and a string belongs here",
         ),
         (
             each(
                 "tool = \"web.search\"\nfor-each = { \"$result\" = \"c\", pointer = \"/items\" }\narguments = { query = { \"$item\" = \"/id\" } }",
             ),
-            "the item cannot stand here: it gives a whole number, and here stands a string",
+            "the item cannot stand here: it gives a whole number, and a string belongs here",
         ),
         (
             each(
@@ -127,7 +130,7 @@ fn wrong() -> Vec<(String, &'static str)> {
             one(
                 "tool = \"web.search\"\nfor-each = [{ q = \"x\" }, { q = 3 }]\narguments = { query = { \"$item\" = \"/q\" } }",
             ),
-            "item 1 of the list does not fit here: here stands a string, not a number",
+            "item 1 of the list does not fit here: a string belongs here, not a number",
         ),
         (
             one("tool = \"web.search\"\nfor-each = [{ q = \"x\" }]\narguments = { query = { \"$item\" = \"/w\" } }"),

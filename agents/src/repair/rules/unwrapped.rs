@@ -10,7 +10,7 @@ use crate::repair::schema::{allows, only_member};
 pub(super) const RULE: Rule = Rule {
     kind: ChangeKind::Unwrapped,
     name: "unwrapped",
-    about: "The only item of a list, or the only member of an object called `value`, `some`, `items` or as the argument itself, takes the place of what is around it; what wants `some` around it gets that.",
+    about: "The only item of a list, or the only member of an object called `value`, `some`, `items` or as the argument itself, or the `value` beside its `type`, takes the place of what is around it; what wants `some` around it gets that.",
     offer,
 };
 

@@ -12,25 +12,29 @@ pub(crate) const PLAN_HELP: &str = "\
 A plan is a graph of calls, in TOML or JSON:
 
   name = \"two\"
+  input = { text = '{\"items\": [{\"name\": \"a\"}, {\"name\": \"b\"}]}' }
+
   [[step]]
-  id = \"parse\"
+  id = \"names\"
   tool = \"json.query\"
-  arguments = { document = { \"$input\" = \"/text\" }, path = \"$.items[*]\" }
+  arguments = { document = { \"$input\" = \"/text\" }, path = \"$.items[*].name\" }
 
   [[step]]
   id = \"each\"
   tool = \"json.query\"
-  for-each = { \"$result\" = \"parse\" }
-  arguments = { document = { \"$text\" = [{ \"$item\" = \"\" }] }, path = \"$.name\" }
+  for-each = { \"$result\" = \"names\", pointer = \"/paths\" }
+  arguments = { document = { \"$input\" = \"/text\" }, path = { \"$item\" = \"\" } }
 
   toolcell plan check two.toml                 all that is wrong with it, before anything runs
-  toolcell plan run two.toml --input '{\"text\": \"…\"}'
+  toolcell plan run two.toml                   or with `--input JSON` in place of the plan's own
   toolcell plan graph two.toml                 a picture, as Mermaid
   toolcell plan schema                         the JSON Schema of such a file, for editors
 
-A run is kept: what was killed goes on with `toolcell plan resume RUN`, and what asks a person with `toolcell answer`.";
+A run is kept: what was killed goes on with `toolcell plan resume RUN`, and what asks a person with `toolcell answer`. A call that \
+may not be made twice, and that went out when the process was killed, asks as well: nobody but a person can find out what it did.";
 
 pub(crate) const ANSWER_HELP: &str = "\
+A run that asks goes on with `toolcell plan resume RUN`, once its questions are answered:
   toolcell answer                              the open questions
   toolcell answer RUN STEP --say yes           the answer to a tool's question
   toolcell answer RUN STEP --retry             makes the call (again): what was in the way is gone
@@ -61,7 +65,7 @@ pub(crate) enum PlanCommand {
     List(PlanListArgs),
     /// Shows a run and its steps.
     Show(PlanShowArgs),
-    /// Ends a run that nobody works on.
+    /// Ends a run. A process that still works on it begins nothing more.
     Cancel(PlanOneArgs),
     /// Forgets a run that has ended.
     Remove(PlanOneArgs),
@@ -137,8 +141,8 @@ pub(crate) struct PlanListArgs {
     /// Only those in this state.
     #[arg(long, value_parser = state, value_name = "STATE")]
     pub(crate) state: Option<RunState>,
-    /// At most so many.
-    #[arg(long, default_value_t = 20)]
+    /// At most so many, from 1 to 1000.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) limit: u32,
     /// Prints one run a line as JSON.
     #[arg(long)]
@@ -188,7 +192,7 @@ pub(crate) struct AnswerArgs {
     /// Who decides; without it, the name in USER.
     #[arg(long, value_name = "NAME")]
     pub(crate) by: Option<String>,
-    /// Prints the questions as JSON.
+    /// Prints the questions as JSON, one a line, or the answer that was kept.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,8 +1,9 @@
 //! `toolcell answer`
 
+use serde::Serialize;
 use serde_json::json;
 use toolcell_core::runs::{Answer, Answered, RunError, RunHead, RunState, RunStore as _, StepKey, StepState};
-use toolcell_core::{Arguments, Clock as _, Limits, ResultText, Tenant};
+use toolcell_core::{Arguments, Clock as _, Limits, ResultText, RunId, Tenant};
 use toolcell_host::schema::inert;
 use toolcell_store::Store;
 
@@ -26,13 +27,16 @@ pub(crate) fn run(args: &AnswerArgs) -> Result<Exit, CliError> {
     };
     home::runtime()?.block_on(async {
         let tenant = Tenant::default();
-        let runs = match &args.run {
-            Some(run) => vec![find(&store, &tenant, run).await?],
-            None => store
-                .list(&tenant, Some(RunState::Waiting), None, MOST_RUNS)
-                .await
-                .map_err(|error| stored::unusable(&error))?,
-        };
+        let mut runs = Vec::new();
+        if let Some(run) = &args.run {
+            runs.push(find(&store, &tenant, run).await?);
+        } else {
+            // One that was killed, or that goes on meanwhile, may ask as well.
+            for state in [RunState::Waiting, RunState::Running] {
+                let found = store.list(&tenant, Some(state), None, MOST_RUNS).await;
+                runs.extend(found.map_err(|error| stored::unusable(&error))?);
+            }
+        }
         match (decision(args)?, runs.as_slice()) {
             (Some(answer), [run]) => decide(&store, run, args, answer).await,
             _ => list(&store, &runs, args).await,
@@ -56,16 +60,28 @@ fn decision(args: &AnswerArgs) -> Result<Option<Answer>, CliError> {
     })
 }
 
+/// What was kept, with every digit of a result.
+#[derive(Serialize)]
+struct Said<'a> {
+    run: RunId,
+    #[serde(flatten)]
+    key: &'a StepKey,
+    answered: &'a Answer,
+}
+
 async fn decide(store: &Store, run: &RunHead, args: &AnswerArgs, answer: Answer) -> Result<Exit, CliError> {
     let id = run.run.id;
     let key = match &args.step {
         Some(step) => stored::key(step)?,
         None => only(store, run).await?,
     };
+    if let Answer::Say { text } = &answer {
+        sayable(store, run, &key, text).await?;
+    }
     let by = args.by.clone().or_else(|| USER.get().and_then(|name| name.into_string().ok())).unwrap_or_default();
     let answered = give(store, run, &key, answer, by).await?;
     if args.json {
-        print_json(&json!({ "run": id, "step": key.step, "item": key.item, "answered": answered.answer }))?;
+        print_json(&Said { run: id, key: &key, answered: &answered.answer })?;
     } else {
         say(&format!("{} {}", out(Style::Good, "answered"), inert(&key.to_string(), 120)));
         eprintln!("{} `toolcell plan resume {id}` goes on with the run", err(Style::Good, "next:"));
@@ -95,12 +111,46 @@ pub(crate) async fn give(
     Ok(answered)
 }
 
+/// Whether what is said is an answer that the run can use.
+async fn sayable(store: &Store, run: &RunHead, key: &StepKey, text: &str) -> Result<(), CliError> {
+    let shown = inert(&key.to_string(), 120);
+    let plan = stored::outline(run);
+    let step = plan.iter().flat_map(|plan| &plan.steps).find(|step| step.id == key.step);
+    if step.is_some_and(|step| step.answer_at.is_none()) {
+        return Err(CliError::failed(format!("the plan has no place for what is said to `{shown}`"))
+            .next("Answer with `--retry`, `--result JSON` or `--fail`; in the plan, `answer-at` names such a place."));
+    }
+    let kept = steps(store, run.run.id).await?;
+    let found = kept.iter().find(|kept| kept.record.key == *key).map(|kept| &kept.record.state);
+    let Some(StepState::Waiting { question, failure }) = found else { return Ok(()) };
+    let choices = &question.choices;
+    let offered = choices.is_empty() || choices.iter().any(|choice| choice == text);
+    let tools = failure.as_ref().is_some_and(|failure| failure.question.is_some());
+    if tools && !offered {
+        let choices: Vec<_> = choices.iter().map(|choice| inert(choice, 120)).collect();
+        return Err(CliError::failed(format!("`{}` is none of the answers on offer", inert(text, 120))).next(format!(
+            "Say one of: {}. Or answer with `--retry`, `--result JSON` or `--fail`.",
+            choices.join(", ")
+        )));
+    }
+    // The host asks for a decision; its words would go into the arguments of a call.
+    if !tools && !choices.is_empty() && offered {
+        return Err(CliError::usage(format!("`{text}` is a decision, and not to be said"))
+            .next(format!("Write `--{text}`, without `--say`.")));
+    }
+    Ok(())
+}
+
 /// The one question of a run.
 async fn only(store: &Store, run: &RunHead) -> Result<StepKey, CliError> {
-    let mut open = steps(store, run.run.id).await?;
-    open.retain(|kept| matches!(kept.record.state, StepState::Waiting { .. }) && kept.answer.is_none());
+    let mut asked = steps(store, run.run.id).await?;
+    asked.retain(|kept| matches!(kept.record.state, StepState::Waiting { .. }));
+    let any = !asked.is_empty();
+    let open: Vec<_> = asked.into_iter().filter(|kept| kept.answer.is_none()).collect();
     match open.as_slice() {
         [one] => Ok(one.record.key.clone()),
+        [] if any => Err(CliError::failed("everything that this run asks is answered")
+            .next(format!("`toolcell plan resume {}` goes on with it.", run.run.id))),
         [] => Err(CliError::failed("this run asks nothing").next("`toolcell answer` lists the open questions.")),
         several => {
             let keys: Vec<_> = several.iter().take(8).map(|kept| inert(&kept.record.key.to_string(), 120)).collect();

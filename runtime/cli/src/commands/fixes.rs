@@ -33,7 +33,9 @@ pub(crate) fn run(args: &FixesArgs) -> Result<Exit, CliError> {
                 .because(&error)
                 .next("`toolcell fixes export` writes what can be imported.")
         })?;
-        say(&format!("{} {many} fixes, each on trial here", out(Style::Good, "imported")));
+        let trial =
+            if many > 0 { ", on trial until they have helped here" } else { "; what is known here stays as it is" };
+        say(&format!("{} {many} new fixes{trial}", out(Style::Good, "imported")));
         return Ok(Exit::Ok);
     }
     let store = home::store_if_there(&paths)?;

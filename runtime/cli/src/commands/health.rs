@@ -118,22 +118,35 @@ fn heading(text: &str, many: usize) {
 
 fn budget(budget: &Budget) {
     let Some(left) = budget.left else { return };
-    let style = if left < 0.0 { Style::Bad } else { Style::Good };
+    let (style, rest) = if left < 0.0 {
+        (Style::Bad, format!("spent {:.1} times over", 1.0 - left))
+    } else {
+        (Style::Good, format!("{:.0} % left", left * 100.0))
+    };
     say(&format!(
-        "error budget at {:.2} %: {} of {} calls failed, {:.1} are allowed, {} left",
+        "error budget at {:.2} %: {} of {} calls failed, {:.1} are allowed, {}",
         budget.objective * 100.0,
         budget.failed,
         budget.calls,
         budget.allowed,
-        out(style, &format!("{:.0} %", left * 100.0)),
+        out(style, &rest),
     ));
     for burn in &budget.burning {
         let text = format!(
-            "  burning at {:.1} times the rate over {} minutes and {:.1} over {}; {} is too fast",
-            burn.long, burn.long_minutes, burn.short, burn.short_minutes, burn.threshold
+            "  burning at {:.1} times the rate over {} and {:.1} over {}; {} is too fast",
+            burn.long,
+            span(burn.long_minutes),
+            burn.short,
+            span(burn.short_minutes),
+            burn.threshold
         );
         say(&out(Style::Bad, &text));
     }
+}
+
+/// Minutes, or hours where they come out even.
+fn span(minutes: u64) -> String {
+    if minutes.is_multiple_of(60) { format!("{}h", minutes / 60) } else { format!("{minutes}m") }
 }
 
 fn part(title: &str, summaries: &[Summary]) {
@@ -150,7 +163,12 @@ fn part(title: &str, summaries: &[Summary]) {
                 };
                 out(style, &format!("{score:>3}"))
             }
-            None => out(Style::Dim, &format!("  ? ({} calls more)", summary.missing)),
+            None => out(Style::Dim, "  ?"),
+        };
+        let short = if summary.score.is_none() {
+            out(Style::Dim, &format!("; a score needs {} more", summary.missing))
+        } else {
+            String::new()
         };
         let interval = summary.share.map_or_else(String::new, |share| {
             format!(" ({:.0} to {:.0} % with 95 % confidence)", share.low * 100.0, share.high * 100.0)
@@ -159,7 +177,7 @@ fn part(title: &str, summaries: &[Summary]) {
             format!("; p50 {:.1} ms, p95 {:.1} ms", ms(latency.p50_us), ms(latency.p95_us))
         });
         say(&format!(
-            "  {score}  {}  {} of {} attempts completed{interval}{latency}",
+            "  {score}  {}  {} of {} attempts completed{interval}{latency}{short}",
             name(&summary.name),
             summary.completed,
             summary.attempts,

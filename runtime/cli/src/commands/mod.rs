@@ -24,6 +24,12 @@ use serde::Serialize;
 use crate::exit::CliError;
 use crate::terminal::say;
 
+/// Prints a value as one line of JSON for a machine.
+fn say_json(value: &impl Serialize) -> Result<(), CliError> {
+    say(&serde_json::to_string(value).map_err(|error| CliError::failed("cannot write JSON").because(&error))?);
+    Ok(())
+}
+
 /// Prints a value as JSON for a machine.
 fn print_json(value: &impl Serialize) -> Result<(), CliError> {
     let text =

@@ -47,7 +47,7 @@ pub(super) fn run(paths: &Paths, args: &PlanCheckArgs) -> Result<Exit, CliError>
                 print_json(&json!({ "ok": false, "problems": told(&problems), "more": problems.more }))?;
             } else {
                 for line in lines(&problems) {
-                    say(&format!("{}: {line}", args.file.display()));
+                    say(&format!("{}:{line}", args.file.display()));
                 }
                 eprintln!("{} `toolcell plan schema` gives editors what a plan may hold", err(Style::Good, "next:"));
             }

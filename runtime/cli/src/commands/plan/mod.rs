@@ -4,6 +4,7 @@ mod check;
 mod live;
 pub(crate) mod run;
 pub(crate) mod stored;
+mod wire;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -82,7 +83,7 @@ fn written<'t>(file: &Path, text: &'t str) -> Result<Written<'t>, Problems> {
 pub(crate) fn lines(problems: &Problems) -> Vec<String> {
     let mut lines: Vec<_> = problems.problems.iter().map(|problem| inert(&problem.to_string(), 2_000)).collect();
     if problems.more > 0 {
-        lines.push(format!("there are {} more problems", problems.more));
+        lines.push(format!(" there are {} more problems", problems.more));
     }
     lines
 }

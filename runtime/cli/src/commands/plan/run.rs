@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use toolcell_agents::plan::{self, Format, Plan as Steps};
 use toolcell_agents::schedule::{Fault, RunEnd, RunHandle, Start, StartError, StepEnd, Who};
 use toolcell_core::runs::{RunError, RunState, RunStore as _, StepState};
 use toolcell_core::{Arguments, Limits, RunId, Tenant, Then};
 use toolcell_host::schema::inert;
 
+use super::super::say_json;
 use super::live::{How, Live};
 use super::stored::{self, find, steps};
+use super::wire::Ended;
 use super::{lines, text, written};
 use crate::args::{PlanResumeArgs, PlanRunArgs, Working};
 use crate::exit::{CliError, Exit};
@@ -33,7 +34,8 @@ pub(super) fn run(paths: &Paths, args: &PlanRunArgs) -> Result<Exit, CliError> {
         error.next("Nothing was called. `toolcell plan check` says the same for a machine with `--json`.")
     })?;
     bench.work(async |bench| {
-        let (handle, plan) = begin(bench, plan, input, "toolcell plan").await?;
+        let caller = format!("plan {}", plan.name);
+        let (handle, plan) = begin(bench, plan, input, &caller).await?;
         if !args.working.quiet && !args.working.json {
             eprintln!("{} {}", err(Style::Dim, "run"), handle.id());
         }
@@ -50,14 +52,15 @@ pub(crate) async fn begin(
 ) -> Result<(RunHandle, Arc<Steps>), CliError> {
     let input = input.or_else(|| plan.input.clone()).unwrap_or_else(|| "{}".into());
     let plan = Arc::new(plan);
+    let id = RunId(home::call_id()?);
     let start = Start {
-        id: RunId(home::call_id()?),
+        id,
         text: plan::canonical(&plan).into(),
         plan: plan.clone(),
         input,
         who: Who { tenant: Tenant::default(), caller: caller.into() },
     };
-    let handle = bench.scheduler().start(start).await.map_err(|error| not_started(&error))?;
+    let handle = bench.scheduler().start(start).await.map_err(|error| not_started(id, &error))?;
     Ok((handle, plan))
 }
 
@@ -86,7 +89,8 @@ pub(crate) async fn go_on(bench: &Workbench, run: &str) -> Result<(RunHandle, Ar
     let plan = Arc::new(plan);
     let head = bench.store().claim(&tenant, found.run.id).await.map_err(|error| stored::unusable(&error))?;
     let kept = steps(bench.store(), head.run.id).await?;
-    let handle = bench.scheduler().resume(head, kept, plan.clone()).map_err(|error| not_started(&error))?;
+    let id = head.run.id;
+    let handle = bench.scheduler().resume(head, kept, plan.clone()).map_err(|error| not_started(id, &error))?;
     Ok((handle, plan))
 }
 
@@ -120,7 +124,7 @@ async fn follow(handle: RunHandle, plan: &Steps, working: &Working) -> Result<Ex
     };
     let end = ended.map_err(|fault| stopped(id, &fault))?;
     if working.json {
-        say(&end_json(&end).to_string());
+        say_json(&Ended::of(&end))?;
     } else {
         tell(&end, plan);
     }
@@ -151,7 +155,7 @@ fn tell(end: &RunEnd, plan: &Steps) {
     let (totals, ms) = (end.totals, end.makespan.as_millis());
     let mut told = format!("{} calls in {ms} ms", totals.used.calls);
     for (many, what) in
-        [(totals.cached, "results kept from before"), (totals.repaired, "repaired"), (totals.retried, "tried again")]
+        [(totals.cached, "from the cache"), (totals.repaired, "repaired"), (totals.retried, "tried again")]
     {
         if many > 0 {
             told = format!("{told}, {many} {what}");
@@ -198,39 +202,6 @@ fn repairs(step: &StepEnd) -> Vec<String> {
         .collect()
 }
 
-fn end_json(end: &RunEnd) -> Value {
-    let output =
-        end.output.as_ref().and_then(|output| serde_json::value::RawValue::from_string(output.get().into()).ok());
-    let steps = end.steps.iter().map(|step| {
-        json!({
-            "id": &*step.id,
-            "state": step.state.as_ref().map_or("not-begun", StepState::name),
-            "result": step.state,
-            "duration_ms": u64::try_from(step.duration.as_millis()).unwrap_or(u64::MAX),
-            "history": step.history,
-        })
-    });
-    let questions = end
-        .questions
-        .iter()
-        .map(|(key, question)| json!({ "step": &*key.step, "item": key.item, "question": question }));
-    let totals = end.totals;
-    json!({
-        "event": "ended",
-        "run": end.run,
-        "state": end.state,
-        "because": end.because,
-        "steps": steps.collect::<Vec<_>>(),
-        "questions": questions.collect::<Vec<_>>(),
-        "output": output,
-        "totals": {
-            "calls": totals.used.calls, "fuel": totals.used.fuel, "http_requests": totals.used.http_requests,
-            "cached": totals.cached, "repaired": totals.repaired, "retried": totals.retried,
-        },
-        "makespan_ms": u64::try_from(end.makespan.as_millis()).unwrap_or(u64::MAX),
-    })
-}
-
 /// The input: JSON, or a file of it.
 fn input(given: &str) -> Result<Arc<str>, CliError> {
     let no = |error: &dyn std::error::Error| CliError::usage("the input is no JSON").because(error);
@@ -244,10 +215,10 @@ fn input(given: &str) -> Result<Arc<str>, CliError> {
     Ok(json.to_text().into())
 }
 
-fn not_started(error: &StartError) -> CliError {
+fn not_started(id: RunId, error: &StartError) -> CliError {
     match error {
-        StartError::Ended(state) => CliError::failed(format!("the run has ended: it is {}", state.name()))
-            .next("`toolcell plan show RUN` shows its results."),
+        StartError::Ended(state) => CliError::failed(format!("the run has ended ({})", state.name()))
+            .next(format!("`toolcell plan show {id}` shows its results, `toolcell plan run` begins a new one.")),
         error => CliError::failed("the run was not started").because(error),
     }
 }

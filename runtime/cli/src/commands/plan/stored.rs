@@ -1,13 +1,16 @@
 //! Runs as the store has them: `list`, `show`, `cancel`, `remove`, and what other commands need to name one.
 
-use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+
+use toolcell_agents::plan::{self, Format, Plan};
 use toolcell_core::runs::{Kept, RunError, RunHead, RunState, RunStore as _, StepKey, StepState};
 use toolcell_core::{Clock as _, RunId, Tenant};
 use toolcell_host::schema::inert;
 use toolcell_review::rfc3339;
 use toolcell_store::Store;
 
-use super::super::print_json;
+use super::super::{print_json, say_json};
+use super::wire::{Head, Whole};
 use crate::args::{PlanListArgs, PlanOneArgs, PlanShowArgs};
 use crate::exit::{CliError, Exit};
 use crate::home::{self, SystemClock};
@@ -29,7 +32,7 @@ pub(super) fn list(paths: &Paths, args: &PlanListArgs) -> Result<Exit, CliError>
     };
     for head in &runs {
         if args.json {
-            say(&head_json(head).to_string());
+            say_json(&Head::of(head))?;
         } else {
             let (state, when) = (shown(head.state), out(Style::Dim, &rfc3339(head.run.created)));
             say(&format!("{}  {when}  {state}  {}", head.run.id, inert(&head.run.caller, 80)));
@@ -38,27 +41,44 @@ pub(super) fn list(paths: &Paths, args: &PlanListArgs) -> Result<Exit, CliError>
     if runs.is_empty() && !args.json {
         eprintln!("no such runs; `toolcell plan run FILE` begins one");
     }
+    if runs.iter().any(|head| head.state == RunState::Running) && !args.json {
+        let note = err(Style::Dim, "note:");
+        eprintln!("{note} a run whose process was killed is `running` too; `toolcell plan resume RUN` goes on with it");
+    }
     Ok(Exit::Ok)
 }
 
 pub(super) fn show(paths: &Paths, args: &PlanShowArgs) -> Result<Exit, CliError> {
     let store = home::store_if_there(paths)?.ok_or_else(no_such_run)?;
-    let (head, kept) = home::runtime()?.block_on(async {
+    let (head, mut kept) = home::runtime()?.block_on(async {
         let head = find(&store, &Tenant::default(), &args.run).await?;
         let kept = steps(&store, head.run.id).await?;
         Ok::<_, CliError>((head, kept))
     })?;
+    let plan = outline(&head);
+    let places: HashMap<_, _> =
+        plan.iter().flat_map(|plan| &plan.steps).zip(0..).map(|(step, n)| (&*step.id, n)).collect();
+    let place = |key: &StepKey| places.get(&*key.step).copied().unwrap_or(usize::MAX);
+    kept.sort_by_key(|kept| place(&kept.record.key));
     if args.json {
-        let mut whole = head_json(&head);
-        whole["steps"] = kept.iter().map(step_json).collect();
-        whole["plan"] = serde_json::from_str(&head.run.plan).unwrap_or_default();
-        whole["input"] = serde_json::from_str(&head.run.input).unwrap_or_default();
-        print_json(&whole)?;
+        print_json(&Whole::of(&head, &kept))?;
         return Ok(Exit::Ok);
     }
-    say(&format!("{}  {}  begun {}", head.run.id, shown(head.state), rfc3339(head.run.created)));
+    let (state, begun) = (shown(head.state), rfc3339(head.run.created));
+    say(&format!("{}  {state}  {}, begun {begun}", head.run.id, inert(&head.run.caller, 300)));
     for kept in &kept {
         say(&format!("  {}", line(kept)));
+    }
+    let known: HashSet<_> = kept.iter().map(|kept| &*kept.record.key.step).collect();
+    let left = places.keys().filter(|step| !known.contains(*step)).count();
+    if left > 0 && !head.state.ended() {
+        say(&match left {
+            1 => "  1 more step has not begun".to_owned(),
+            left => format!("  {left} more steps have not begun"),
+        });
+    }
+    if kept.iter().any(|kept| matches!(kept.record.state, StepState::Done { .. })) {
+        eprintln!("{} `--json` shows results whole", err(Style::Dim, "note:"));
     }
     Ok(Exit::Ok)
 }
@@ -68,13 +88,19 @@ pub(super) fn cancel(paths: &Paths, args: &PlanOneArgs) -> Result<Exit, CliError
     home::runtime()?.block_on(async {
         let found = find(&store, &Tenant::default(), &args.run).await?;
         if found.state.ended() {
-            return Err(CliError::failed(format!("the run has ended: it is {}", found.state.name())));
+            return Err(CliError::failed(format!("the run has ended ({})", found.state.name()))
+                .next(format!("`toolcell plan remove {}` forgets it.", found.run.id)));
         }
         let head = store.claim(&found.run.tenant, found.run.id).await.map_err(|error| unusable(&error))?;
-        store
-            .commit(head.run.id, head.fence, &[], Some(RunState::Cancelled), SystemClock.now())
-            .await
-            .map_err(|error| unusable(&error))?;
+        let mut left: Vec<_> = steps(&store, head.run.id).await?.into_iter().map(|kept| kept.record).collect();
+        // What asks is not to be answered any more, and of what was under way nobody will know.
+        left.retain(|record| matches!(record.state, StepState::Started { .. } | StepState::Waiting { .. }));
+        for record in &mut left {
+            record.state = StepState::Cancelled;
+        }
+        let (run, now) = (head.run.id, SystemClock.now());
+        let ended = store.commit(run, head.fence, &left, Some(RunState::Cancelled), now).await;
+        ended.map_err(|error| unusable(&error))?;
         say(&format!("{} {}", out(Style::Warn, "cancelled"), head.run.id));
         Ok(Exit::Ok)
     })
@@ -116,6 +142,11 @@ pub(crate) async fn find(store: &Store, tenant: &Tenant, text: &str) -> Result<R
             Err(CliError::usage(format!("several runs begin with `{start}`")).next("Write more digits."))
         }
     }
+}
+
+/// The plan of a run; none where this version reads it no longer.
+pub(crate) fn outline(head: &RunHead) -> Option<Plan> {
+    plan::read(&head.run.plan, Format::Json).and_then(|written| plan::outline(&written)).ok()
 }
 
 /// Every record of a run.
@@ -169,7 +200,7 @@ pub(crate) fn shown(state: RunState) -> String {
 fn line(kept: &Kept) -> String {
     let record = &kept.record;
     let (style, text) = match &record.state {
-        StepState::Done { .. } => (Style::Good, String::new()),
+        StepState::Done { result } => (Style::Good, inert(result.get(), 200)),
         StepState::Failed { failure } => (Style::Bad, inert(&failure.to_string(), 300)),
         StepState::Waiting { question, .. } if kept.answer.is_some() => {
             (Style::Warn, format!("answered, goes on with `resume`: {}", inert(&question.text, 200)))
@@ -180,26 +211,8 @@ fn line(kept: &Kept) -> String {
     };
     let ms = record.duration_us / 1_000;
     let state = out(style, &format!("{:<9}", record.state.name()));
-    format!("{state} {:>8} ms  {}  {text}", ms, out(Style::Name, &inert(&record.key.to_string(), 120)))
-}
-
-fn head_json(head: &RunHead) -> Value {
-    json!({
-        "run": head.run.id,
-        "caller": head.run.caller,
-        "state": head.state,
-        "created": head.run.created,
-        "deadline": head.run.deadline,
-        "ended": head.ended,
-    })
-}
-
-fn step_json(kept: &Kept) -> Value {
-    let mut value = serde_json::to_value(&kept.record).unwrap_or_default();
-    if let Some(answer) = &kept.answer {
-        value["answered"] = serde_json::to_value(answer).unwrap_or_default();
-    }
-    value
+    let line = format!("{state} {ms:>8} ms  {}  {text}", out(Style::Name, &inert(&record.key.to_string(), 120)));
+    line.trim_end().to_owned()
 }
 
 /// What is said where nobody can go on but a person.
