@@ -269,6 +269,7 @@ impl Cards {
                 effects,
                 grant: Digest::of(b"grant"),
                 secrets: false,
+                keeps_results: false,
             })
         };
         Self { reads: card("bench.reads", Effects::ReadOnly), writes: card("bench.writes", Effects::Once) }

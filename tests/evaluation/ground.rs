@@ -251,6 +251,7 @@ impl Cards {
                 effects,
                 grant: Digest::of(b"evaluation"),
                 secrets: false,
+                keeps_results: false,
             };
             cards.insert(tool.id.as_str().to_owned(), Arc::new(card));
         }

@@ -145,7 +145,8 @@ pub(crate) fn receipt(call: &ToolCall, verdict: &Verdict) -> Sealed {
     Sealed { writer: "script".into(), sequence: 1, previous: digest, hash: digest, receipt: Box::new(receipt) }
 }
 
-/// Knows `shop.read`, `shop.put`, `shop.buy` and `shop.login`: read-only, idempotent, once, and read-only with secrets.
+/// Knows `shop.read`, `shop.put`, `shop.buy` and `shop.login`: read-only, idempotent, once, and read-only with secrets; and
+/// `shop.rates`, whose results may be kept all the same.
 #[derive(Default)]
 pub(crate) struct Shop {
     /// Counts up the grant of every tool.
@@ -163,7 +164,10 @@ impl Directory for Shop {
         [("shop.read", Effects::ReadOnly), ("shop.put", Effects::Idempotent), ("shop.buy", Effects::Once)]
             .map(|(id, effects)| Card { grant, ..card(id, effects) })
             .into_iter()
-            .chain([Card { secrets: true, grant, ..card("shop.login", Effects::ReadOnly) }])
+            .chain([
+                Card { secrets: true, grant, ..card("shop.login", Effects::ReadOnly) },
+                Card { secrets: true, keeps_results: true, grant, ..card("shop.rates", Effects::ReadOnly) },
+            ])
             .map(Arc::new)
             .collect()
     }
@@ -182,6 +186,7 @@ pub(crate) fn card(id: &str, effects: Effects) -> Card {
         effects,
         grant: Digest::of(b"grant"),
         secrets: false,
+        keeps_results: false,
     }
 }
 

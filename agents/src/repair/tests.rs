@@ -18,6 +18,7 @@ pub(crate) fn card(arguments: Value) -> Card {
         effects: Effects::ReadOnly,
         grant: Digest::of(b"grant"),
         secrets: false,
+        keeps_results: false,
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Card {
     pub grant: Digest,
     /// Whether secrets may go out with its calls.
     pub secrets: bool,
+    /// Whether the operator says that results may be kept though secrets go out with the calls.
+    pub keeps_results: bool,
 }
 
 /// What calling a tool twice does. Only hints that policy confirmed count (`confirm = […]`); unknown is the worst.

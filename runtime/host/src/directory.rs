@@ -54,6 +54,7 @@ fn card(component: &Component, tool: &Tool, grant: &Grant) -> Option<Card> {
         // debugging changes with versions of this program: then what was kept is made again, no more.
         grant: Digest::of(format!("{grant:?}").as_bytes()),
         secrets: !grant.secrets.is_empty(),
+        keeps_results: grant.keeps_results,
     })
 }
 

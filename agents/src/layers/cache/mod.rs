@@ -106,7 +106,7 @@ impl Cache {
             Effects::Idempotent => self.rules.effects != Effects::ReadOnly && call.idempotency_key.is_none(),
             Effects::Once => false,
         };
-        let secret = card.secrets && self.rules.secrets == Secrets::Pass;
+        let secret = card.secrets && !card.keeps_results && self.rules.secrets == Secrets::Pass;
         // A call that means other code is refused inside.
         let other = call.component.is_some_and(|component| component != card.component);
         if !kept || secret || other {

@@ -58,6 +58,7 @@ async fn what_is_not_for_the_cache_is_simply_called() {
         ("shop.buy", None, once, 2),
         ("shop.login", None, Rules::default(), 2),
         ("shop.login", None, secrets, 1),
+        ("shop.rates", None, Rules::default(), 1),
         ("shop.none", None, once, 2),
     ] {
         let script = Script::new([], Play::Gives("1"));

@@ -81,6 +81,7 @@ impl Directory for Tools {
             effects: Effects::ReadOnly,
             grant: Digest::of(b""),
             secrets: false,
+            keeps_results: false,
         }))
     }
 

@@ -158,6 +158,7 @@ impl Directory for Cards {
             effects,
             grant: digest,
             secrets: false,
+            keeps_results: false,
         }))
     }
 

@@ -227,6 +227,9 @@ pub(crate) struct HealthArgs {
     /// How far back to look, such as `24h`; at most 720h.
     #[arg(long, value_name = "TIME", default_value = "24h")]
     pub(crate) window: Span,
+    /// A tool's source folder, called as its component, whose cases are counted; repeat for more.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) sources: Vec<PathBuf>,
     /// The share of calls that should complete, in percent.
     #[arg(long, value_name = "PERCENT", default_value_t = 99.0)]
     pub(crate) objective: f64,

@@ -1,14 +1,18 @@
 //! `toolcell health`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use toolcell_agents::health::{Budget, Coverage, Report, Summary, View, report};
+use toolcell_agents::plan::{self, Format};
 use toolcell_core::health::HealthStore as _;
+use toolcell_core::runs::{RunError, RunStore as _};
 use toolcell_core::{Card, Clock as _, Directory as _, Effects, Tenant, UnixMillis};
 use toolcell_host::schema::inert;
 use toolcell_review::rfc3339;
 
+use super::plan::stored;
 use super::print_json;
 use crate::args::HealthArgs;
 use crate::exit::{CliError, Exit};
@@ -41,7 +45,8 @@ pub(crate) fn run(args: &HealthArgs) -> Result<Exit, CliError> {
         None => Vec::new(),
     };
     let cards = cards(&paths, args)?;
-    let (cases, fallbacks) = (BTreeMap::new(), BTreeMap::new());
+    let cases = cases(&cards, &args.sources)?;
+    let fallbacks = fallbacks(&paths, &cards)?;
     let view = View {
         now,
         window: args.window.0,
@@ -57,6 +62,53 @@ pub(crate) fn run(args: &HealthArgs) -> Result<Exit, CliError> {
         tell(&report);
     }
     Ok(Exit::Ok)
+}
+
+/// Runs whose plans are looked into for fallback values; the newest.
+const MOST_RUNS: u32 = 100;
+
+/// How many cases the authors of tools test them with, as far as their sources are named. A source folder is called as its
+/// component.
+fn cases(cards: &[Arc<Card>], sources: &[PathBuf]) -> Result<BTreeMap<String, u32>, CliError> {
+    let mut counted = BTreeMap::new();
+    for source in sources {
+        let cases = toolcell_build::cases::load(source).map_err(|error| {
+            CliError::failed(format!("the cases of `{}` cannot be read", source.display())).because(&error)
+        })?;
+        let component = source.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        for card in cards.iter().filter(|card| card.id.component() == component) {
+            let own = cases.iter().filter(|case| case.tool == card.id.within()).count();
+            counted.insert(card.id.to_string(), u32::try_from(own).unwrap_or(u32::MAX));
+        }
+    }
+    Ok(counted)
+}
+
+/// Whether the plans of recent runs have a fallback value for each tool that they call.
+fn fallbacks(paths: &Paths, cards: &[Arc<Card>]) -> Result<BTreeMap<String, bool>, CliError> {
+    let Some(store) = home::store_if_there(paths)? else { return Ok(BTreeMap::new()) };
+    let plans = home::runtime()?.block_on(async {
+        let mut plans = BTreeSet::new();
+        for head in store.list(&Tenant::default(), None, None, MOST_RUNS).await? {
+            plans.insert(store.head(&Tenant::default(), head.run.id).await?.run.plan);
+        }
+        Ok(plans)
+    });
+    let plans = plans.map_err(|error: RunError| stored::unusable(&error))?;
+    let mut found = BTreeMap::new();
+    for text in &plans {
+        // A plan of another version says nothing here.
+        let Ok(plan) = plan::read(text, Format::Json).and_then(|written| plan::outline(&written)) else { continue };
+        for step in &plan.steps {
+            let meant = |card: &&Arc<Card>| card.id.as_str() == &*step.tool || card.id.within() == &*step.tool;
+            for card in cards.iter().filter(meant) {
+                // One step without is one that fails with the tool.
+                let all = found.entry(card.id.to_string()).or_insert(true);
+                *all &= step.fallback.is_some();
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn cards(paths: &Paths, args: &HealthArgs) -> Result<Vec<Arc<Card>>, CliError> {
@@ -217,7 +269,23 @@ fn coverage(coverage: &[Coverage]) {
         let more = if once.len() > SHOWN { format!(" and {} more", once.len() - SHOWN) } else { String::new() };
         say(&format!("  never called twice: {}{more}", once[..once.len().min(SHOWN)].join(", ")));
     }
-    say(&format!("  {} whether tools have cases, and plans fallbacks, is not known here", out(Style::Dim, "note:")));
+    let with_cases = coverage.iter().filter(|coverage| coverage.cases.is_some_and(|cases| cases > 0)).count();
+    let known = coverage.iter().filter(|coverage| coverage.cases.is_some()).count();
+    if known > 0 {
+        say(&format!("  of {known} tools whose sources were named, {with_cases} have cases"));
+    } else {
+        say(&format!(
+            "  {} whether they have cases is not known; `--sources FOLDER` says so",
+            out(Style::Dim, "note:")
+        ));
+    }
+    let planned = coverage.iter().filter(|coverage| coverage.fallback.is_some()).count();
+    let covered = coverage.iter().filter(|coverage| coverage.fallback == Some(true)).count();
+    if planned > 0 {
+        say(&format!(
+            "  of {planned} tools in plans that were run, {covered} have a fallback value wherever they are called"
+        ));
+    }
 }
 
 fn name(text: &str) -> String {

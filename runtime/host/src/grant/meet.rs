@@ -52,6 +52,7 @@ impl Grant {
             kv,
             calls: calls.collect(),
             hints_confirmed: self.hints_confirmed,
+            keeps_results: self.keeps_results,
             mounted_by: self.mounted_by.clone(),
             rules: self.rules.clone(),
             refusals: self.refusals.clone(),

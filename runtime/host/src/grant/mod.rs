@@ -53,6 +53,8 @@ pub struct Grant {
     pub(crate) calls: Arc<[Pattern]>,
     /// The claims of the author that policy confirms; only what is `Some(true)` may be relied on.
     pub(crate) hints_confirmed: Hints,
+    /// Whether results may be kept though secrets go out with the calls.
+    pub(crate) keeps_results: bool,
     /// The rules that name the tool, sorted by name.
     pub(crate) rules: Vec<Said>,
     /// What is not in the grant, and why.
@@ -174,6 +176,7 @@ impl Grant {
             kv: None,
             calls: Arc::new([]),
             hints_confirmed: Hints::default(),
+            keeps_results: false,
             rules: Vec::new(),
             refusals: Vec::new(),
             lines: Vec::new(),
@@ -212,6 +215,7 @@ pub fn grant(
     grant.kv = meeting.kv(refusals);
     let calls = meeting.calls(refusals);
     grant.hints_confirmed = meeting.hints(refusals);
+    grant.keeps_results = meeting.allowed().any(|(_, allow)| matches!(allow, Allow::Confirm(Hint::KeepsResults)));
     grant.extended = meeting.allowed().any(|(_, allow)| matches!(allow, Allow::ExtendedEngine));
     grant.lines = words::lines(&grant, &calls);
     grant.calls = calls.into_iter().map(Pattern::from).collect();
@@ -315,6 +319,8 @@ impl<'a> Meeting<'a> {
             let (claim, confirmed) = match hint {
                 Hint::ReadOnly => (claimed.map(|hints| hints.read_only), &mut confirmed.read_only),
                 Hint::Idempotent => (claimed.map(|hints| hints.idempotent), &mut confirmed.idempotent),
+                // The author cannot know whose secrets they are.
+                Hint::KeepsResults => continue,
             };
             if matches!(claim, None | Some(Some(true))) {
                 *confirmed = Some(true);

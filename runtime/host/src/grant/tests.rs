@@ -241,6 +241,14 @@ fn a_hint_needs_the_author_and_the_operator() {
 }
 
 #[test]
+fn only_the_operator_can_say_that_results_may_be_kept() {
+    let kept = |text: &str, policy: &Policy| met(Some(&manifest(text)), policy).keeps_results;
+    assert!(kept("", &policy(&rule("a", "confirm = [\"keeps-results\"]"))));
+    assert!(!kept("[hints]\nread-only = true", &policy(&rule("a", "confirm = [\"read-only\"]"))));
+    assert!(!kept("", &Policy::deny_all()));
+}
+
+#[test]
 fn the_order_of_rules_never_matters() {
     let rules = [
         rule("a", GENEROUS),

@@ -167,13 +167,15 @@ pub struct KvQuota {
     pub total_bytes: u64,
 }
 
-/// A claim of the author that somebody else may rely on once it is confirmed.
+/// What may be relied on once it is confirmed: a claim of the author, or what the operator alone can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hint {
     /// It changes nothing.
     ReadOnly,
     /// Twice is the same as once.
     Idempotent,
+    /// Results may be kept though secrets go out with the calls. Nobody but the operator can say so.
+    KeepsResults,
 }
 
 /// A file of certificates that is trusted beside the built-in ones.
@@ -378,6 +380,7 @@ impl Hint {
         match self {
             Self::ReadOnly => "read-only",
             Self::Idempotent => "idempotent",
+            Self::KeepsResults => "keeps-results",
         }
     }
 }

@@ -347,6 +347,10 @@ fn hint(walk: &Walk<'_>, value: &Value<'_>) -> Option<Hint> {
     walk.checked(value, |text| match text {
         "read-only" => Ok(Hint::ReadOnly),
         "idempotent" => Ok(Hint::Idempotent),
-        _ => Err("only the hints \"read-only\" and \"idempotent\" can be confirmed".to_owned()),
+        "keeps-results" => Ok(Hint::KeepsResults),
+        _ => {
+            Err("only the hints \"read-only\" and \"idempotent\" can be confirmed, and \"keeps-results\" said"
+                .to_owned())
+        }
     })
 }

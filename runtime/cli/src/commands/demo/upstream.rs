@@ -20,7 +20,7 @@ use crate::exit::CliError;
 use crate::paths::Paths;
 
 /// How long a search takes.
-pub(super) const LATENCY: Duration = Duration::from_millis(40);
+pub(super) const LATENCY: Duration = Duration::from_millis(120);
 
 /// What the busy page asks for at first, in seconds: the smallest wait that `Retry-After` can name.
 pub(super) const RETRY_AFTER_S: u64 = 1;
