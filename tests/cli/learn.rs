@@ -149,7 +149,7 @@ fn health_says_what_failed_what_recurs_and_what_is_not_known() {
             "advice",
         ],
     );
-    tells(&out, &["of 5 tools: 3 called", "is not known here"]);
+    tells(&out, &["of 5 tools: 3 called", "whether they have cases is not known", "wherever they are called"]);
     for (option, value) in [("--objective", "100"), ("--objective", "20"), ("--objective", "x"), ("--window", "soon")] {
         exits(&home, 2, &["health", option, value]);
     }

@@ -21,7 +21,8 @@ pub(crate) mod goals {
     pub(crate) const ARGUMENTS: f64 = 0.60;
     /// Of all wrong arguments, at most so many are changed into something that was not meant.
     pub(crate) const WRONG: f64 = 0.01;
-    /// The time to recovery in the middle, waiting that an upstream asked for aside.
+    /// The time to recovery in the middle, waiting that an upstream asked for aside. It stands under the table and decides over no
+    /// test: on a machine with other work to do it would tell of that.
     pub(crate) const MEDIAN: Duration = Duration::from_millis(50);
 }
 
@@ -166,6 +167,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
             millis(row.p95_ms)
         );
     }
+    let _ = writeln!(text, "The goal for the median is below {} ms.", goals::MEDIAN.as_millis());
     text
 }
 
@@ -188,8 +190,6 @@ pub(crate) fn shortfalls(rows: &[Row]) -> Vec<String> {
     }
     for row in rows.iter().filter(|row| row.of == "all") {
         rate(row, "done twice", usize::try_from(row.duplicates).unwrap(), row.cases, &|share| share <= 0.0);
-        let late = row.median_ms.is_some_and(|millis| millis >= goals::MEDIAN.as_secs_f64() * 1e3);
-        rate(row, "recovered too late in the middle:", usize::from(late), 1, &|share| share <= 0.0);
     }
     missed
 }

@@ -13,7 +13,7 @@ use crate::limits::{Limit, Limits};
 /// It travels as a JSON string and not as an object, so that every byte (and so its digest) survives the journey,
 /// duplicate keys and all, and whoever carries it never needs to parse it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Arguments(Arc<str>);
+pub struct Arguments(Arc<String>);
 
 /// Bytes that cannot be arguments.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -36,26 +36,26 @@ impl Arguments {
             return Err(ArgumentsError::TooLarge(bytes.len()));
         }
         match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Self(text.into())),
+            Ok(text) => Ok(Self(Arc::new(text.to_owned()))),
             Err(error) => Err(ArgumentsError::NotUtf8(error.valid_up_to())),
         }
     }
 
-    /// Arguments made inside the process.
+    /// Arguments made inside the process. A `String` is taken as it is: it may be as large as a call's memory.
     ///
     /// # Errors
     /// Where the text is over the ceiling of [`Limit::ArgumentBytes`].
-    pub fn from_text(text: impl Into<Arc<str>>) -> Result<Self, ArgumentsError> {
+    pub fn from_text(text: impl Into<String>) -> Result<Self, ArgumentsError> {
         let text = text.into();
         if text.len() as u64 > Limit::ArgumentBytes.row().ceiling {
             return Err(ArgumentsError::TooLarge(text.len()));
         }
-        Ok(Self(text))
+        Ok(Self(Arc::new(text)))
     }
 
     /// `{}`
     pub fn none() -> Self {
-        Self("{}".into())
+        Self(Arc::new("{}".to_owned()))
     }
 
     /// The text.

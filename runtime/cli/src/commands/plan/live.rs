@@ -1,7 +1,7 @@
 //! What a person or a machine sees of a run while it goes on.
 
 use std::fmt::Write as _;
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,6 +21,7 @@ pub(super) struct Live {
     how: How,
     bar: ProgressBar,
     told: Mutex<Instant>,
+    moves: Once,
 }
 
 /// For whom.
@@ -41,10 +42,7 @@ impl Live {
         let bar = ProgressBar::with_draw_target(None, target);
         let style = ProgressStyle::with_template("  {spinner} {msg} {elapsed:.dim}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        if moving {
-            bar.enable_steady_tick(Duration::from_millis(120));
-        }
-        Self { how, bar, told: Mutex::new(Instant::now()) }
+        Self { how, bar, told: Mutex::new(Instant::now()), moves: Once::new() }
     }
 
     /// A line that stays.
@@ -61,6 +59,8 @@ impl Live {
             *told = Instant::now();
             self.line(&said(counts));
         } else {
+            // Not before there is something to say: other lines are written until then.
+            self.moves.call_once(|| self.bar.enable_steady_tick(Duration::from_millis(120)));
             self.bar.set_message(said(counts));
         }
     }
