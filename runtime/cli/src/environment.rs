@@ -17,8 +17,10 @@ pub(crate) const XDG_DATA_HOME: Variable =
 pub(crate) const XDG_CACHE_HOME: Variable =
     Variable { name: "XDG_CACHE_HOME", does: "where compiled code and toolchains are kept (default ~/.cache)" };
 pub(crate) const HOME: Variable = Variable { name: "HOME", does: "the home folder, for the two defaults above" };
-pub(crate) const USER: Variable =
-    Variable { name: "USER", does: "who approves, where `toolcell approve` is not told by `--by`" };
+pub(crate) const USER: Variable = Variable {
+    name: "USER",
+    does: "who approves or answers, where `toolcell approve` and `answer` are not told by `--by`",
+};
 pub(crate) const TOOLCELL_LOG: Variable = Variable {
     name: "TOOLCELL_LOG",
     does: "which of the host's own log lines are shown, such as `debug` or `toolcell_host=trace`",

@@ -22,6 +22,9 @@ const MOST_RUNS: u32 = 1_000;
 pub(crate) fn run(args: &AnswerArgs) -> Result<Exit, CliError> {
     let paths = Paths::from_environment()?;
     let Some(store) = home::store_if_there(&paths)? else {
+        if args.run.is_some() {
+            return Err(stored::no_such_run());
+        }
         eprintln!("no run asks anything");
         return Ok(Exit::Ok);
     };
